@@ -1,0 +1,45 @@
+"""Keras callbacks of a split model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+
+class Traffic(keras.callbacks.Callback):
+    """Puts the bytes of each epoch into its logs, and ends the training on the server as well.
+
+    `fit` adds it before all others, so that History and CSVLogger see `bytes_sent` and
+    `bytes_received`, and callbacks that restore weights at the end do so after the server's optimizer
+    has finalised its own.
+
+    Args:
+        session: Of the model.
+    """
+
+    def __init__(self, session: Any):
+        super().__init__()
+        self._session = session
+        self._sent = 0
+        self._received = 0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Remembers where the epoch starts."""
+        del epoch, logs
+        meter = self._session().meter
+        self._sent, self._received = meter.sent, meter.received
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Adds the bytes, validation included."""
+        del epoch
+        if logs is not None:
+            meter = self._session().meter
+            logs["bytes_sent"] = meter.sent - self._sent
+            logs["bytes_received"] = meter.received - self._received
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Mirrors what Keras has just done to the client's variables."""
+        del logs
+        if self.model.optimizer.use_ema:
+            self._session().finalize()

@@ -1,0 +1,5 @@
+"""`SplitModel`: a Keras model whose larger part is elsewhere."""
+
+from keras_split.model.split_model import SplitModel
+
+__all__ = ["SplitModel"]

@@ -1,0 +1,157 @@
+"""From TensorFlow's graph to the session and back, errors included."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from keras import tree
+
+from keras_split.errors import SplitError
+from keras_split.model.reply import Reply, read_reply
+from keras_split.segment import Input
+from keras_split.session import Exchange, Prepared, Session
+
+
+class Bridge:
+    """Exchanges tensors with a server from inside a traced function.
+
+    Args:
+        session: Returns the joined session; asked for at every exchange, since a model may be traced
+            before it is connected, and outlive a connection.
+    """
+
+    def __init__(self, session: Callable[[], Session]):
+        self._session = session
+        self._failure: BaseException | None = None
+        self._undo: Callable[[], None] | None = None
+        # Validation inside fit stands in its History, and there every bit counts.
+        self.combines = True
+
+    def train(
+        self,
+        smashed: Sequence[Any],
+        labels: Any,
+        sample_weight: Any,
+        *,
+        learning_rate: Any,
+        wants_cut_gradients: bool,
+        volatile: Sequence[Any],
+    ) -> Reply:
+        """One step (paper, Algorithm 1, lines 6 to 10).
+
+        Args:
+            smashed: Frontier tensors.
+            labels: Nested, or None.
+            sample_weight: Nested, or None.
+            learning_rate: Scalar, or None where both sides follow a schedule.
+            wants_cut_gradients: Whether anything in the head is trained.
+            volatile: Variables that the head's forward pass has changed, as (variable, value before);
+                taken back if the step fails.
+        """
+        exchange = Exchange(
+            "train",
+            _specs(smashed),
+            tree.map_structure(functools.partial(_spec, "label"), labels),
+            tree.map_structure(functools.partial(_spec, "sample_weight"), sample_weight),
+            wants_cut_gradients,
+        )
+        prepared = self._prepare(exchange)
+        sent = [*smashed, *_flat(labels), *_flat(sample_weight)]
+        before = [value for _, value in volatile]
+        rate = [] if learning_rate is None else [tf.cast(learning_rate, tf.float64)]
+
+        def step(*arrays: np.ndarray) -> list[np.ndarray]:
+            tensors, rest = arrays[: len(sent)], arrays[len(sent) :]
+            self._undo = functools.partial(_assign, volatile, rest[: len(before)])
+            return self._session().step(prepared, tensors, float(rest[-1]) if rate else None)
+
+        return self._remote(step, [*sent, *before, *rate], prepared)
+
+    def infer(self, smashed: Sequence[Any], mode: str) -> Reply:
+        """A forward pass; mode `"test"` brings what a loss needs, `"predict"` the outputs only."""
+        exchange = Exchange(mode, _specs(smashed))
+        prepared = self._prepare(exchange)
+
+        def infer(*arrays: np.ndarray) -> list[np.ndarray]:
+            return self._session().infer(prepared, arrays, self.combines)
+
+        return self._remote(infer, list(smashed), prepared)
+
+    def guarded(self, function: Any) -> Any:
+        """Wraps what Keras calls for a step, so that the real error comes out of it.
+
+        TensorFlow turns any exception of a Python function in the graph into an anonymous one. The
+        head is taken back to where it was before the failed step.
+        """
+        if getattr(function, "_is_guarded", False):
+            return function
+
+        @functools.wraps(function)
+        def call(*args: Any) -> Any:
+            try:
+                return function(*args)
+            except Exception:
+                if self._failure is None:
+                    raise
+                failure, self._failure = self._failure, None
+                if self._undo is not None:
+                    self._undo()
+                raise failure from None
+            finally:
+                self._undo = None
+
+        call._is_guarded = True  # type: ignore[attr-defined]
+        return call
+
+    def _prepare(self, exchange: Exchange) -> Prepared:
+        try:
+            return self._session().prepare(exchange)
+        except SplitError as error:
+            # Keras would wrap the text in a report of the call's arguments.
+            self._failure = error
+            raise
+
+    def _remote(
+        self, work: Callable[..., list[np.ndarray]], inputs: list[Any], prepared: Prepared
+    ) -> Reply:
+        def call(*arrays: np.ndarray) -> list[np.ndarray]:
+            try:
+                return work(*arrays)
+            except BaseException as error:
+                # A StopIteration that got out would look like the end of the data set to fit.
+                self._failure = error
+                raise RuntimeError("The exchange with the server failed.") from None
+
+        dtypes = [tf.as_dtype(spec.dtype) for spec in prepared.outputs]
+        return read_reply(prepared, tf.numpy_function(call, inputs, dtypes))
+
+
+def _flat(nest: Any) -> list[Any]:
+    return [each for each in tree.flatten(nest) if each is not None]
+
+
+def _spec(role: str, tensor: Any) -> Input | None:
+    if tensor is None:
+        return None
+    if isinstance(tensor, (tf.RaggedTensor, tf.SparseTensor)):
+        raise ValueError(
+            f"Ragged and sparse tensors cannot cross the cut; a {role} is one. Convert it with "
+            "`.to_tensor()` or `tf.sparse.to_dense` in the data set, or inside the head."
+        )
+    tensor = tf.convert_to_tensor(tensor)
+    shape = None if tensor.shape.rank is None else tuple(tensor.shape)
+    return Input(role, shape, tensor.dtype.name)
+
+
+def _specs(smashed: Sequence[Any]) -> tuple[Input, ...]:
+    return tuple(spec for spec in (_spec("smashed", each) for each in smashed) if spec)
+
+
+def _assign(volatile: Sequence[Any], values: Sequence[np.ndarray]) -> None:
+    for (variable, _), value in zip(volatile, values, strict=True):
+        variable.assign(value)
+

@@ -1,0 +1,100 @@
+"""When a split model meets its server: as late as possible, and again after each compile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+
+from keras_split.errors import ConnectionLost, TopologyError
+from keras_split.partition import Partition, named_variables
+from keras_split.numerics import Numerics
+from keras_split.session import Joined, Session, Timeouts
+from keras_split.state import read
+
+
+class Connection:
+    """Opens a session at the first need.
+
+    Args:
+        open_session: Opens one, with the body in place; None for a model that is not connected.
+        digest: Of the topology that the server must have; None to take the server's.
+    """
+
+    def __init__(self, open_session: Callable[[], Session] | None, digest: str | None = None):
+        self._open_session = open_session
+        self._digest = digest
+        self._session: Session | None = None
+        self._settings: dict[str, Any] | None = None
+        self._joined: Joined | None = None
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether there is a server to talk to."""
+        return self._open_session is not None
+
+    def keeps_settings(self) -> bool:
+        """Whether the server's compile settings hold, so that the client's must be the same."""
+        return self._joined is not None and not self._joined.accepts_settings
+
+    def settle(self, settings: dict[str, Any] | None) -> None:
+        """Has the body compiled anew before the next exchange."""
+        self._settings = settings
+        self._joined = None
+
+    def session(self) -> Session:
+        """The joined session."""
+        self.joined()
+        return cast(Session, self._session)
+
+    def joined(self) -> Joined:
+        """What the server told."""
+        if self._joined is None:
+            self._joined = self._join()
+        return self._joined
+
+    def close(self) -> None:
+        """Ends the session, if there is one."""
+        session, self._session, self._joined = self._session, None, None
+        if session is not None:
+            session.close()
+
+    def end_calls(self) -> None:
+        """Frees the turn and the server's threads; a later exchange begins anew."""
+        if self._session is not None:
+            self._session.end_turn()
+            self._session.end_inference()
+
+    def _join(self) -> Joined:
+        if self._open_session is None:
+            raise ConnectionLost(
+                "This model was loaded from a file and is not connected to a server. Call "
+                "`model.connect('host:port', credentials=...)` first."
+            )
+        if self._session is None:
+            self._session = self._open_session()
+        joined = self._session.join(self._settings)
+        if self._digest not in (None, joined.digest):
+            raise TopologyError(
+                "The server's topology is not the one that this half was made for. Is it the server of "
+                "another model, or was it restarted with another cut?"
+            )
+        return joined
+
+
+def private_session(
+    parts: Partition, open_session: Callable[[Timeouts | None], Session], folder: str, timeouts: Timeouts | None
+) -> Session:
+    """A session with a private server that has taken over the body."""
+    variables = named_variables(parts.body.model)
+    body = {
+        "topology": parts.topology(),
+        "body": parts.body.to_config(),
+        "variables": list(variables),
+        "numerics": Numerics.current().to_config(),
+    }
+    state: list[np.ndarray] = list(read(variables).values())
+    session = open_session(timeouts)
+    session.host(body, state, folder)
+    return session

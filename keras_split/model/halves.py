@@ -1,0 +1,151 @@
+"""Keeps a model's two halves at the same update."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_split.errors import Refused
+from keras_split.model.connection import Connection
+from keras_split.model.settings import check_same
+from keras_split.partition import Part, Partition, named_variables
+from keras_split.session import Session
+from keras_split.state import Ticket, write
+
+
+class Halves:
+    """The client's half, and the way to the other.
+
+    Args:
+        head: The client's part.
+        topology: Of the head and the frontier.
+        connection: To the server.
+    """
+
+    def __init__(self, head: Part, topology: dict[str, Any], connection: Connection):
+        self.head = head
+        self.topology = topology
+        self.parts: Partition | None = None
+        self._connection = connection
+        self._settings: dict[str, Any] | None = None
+        self._pending: Ticket | None = None
+
+    def session(self) -> Session:
+        """The joined session, with the server where this half is."""
+        session = self._connection.session()
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            session.restore(pending, weights_only=False)
+        return session
+
+    def move(self, connection: Connection) -> None:
+        """Continues with another server, which must have the same topology and settings."""
+        joined = connection.joined()
+        if self._settings is not None and joined.settings is not None:
+            check_same(self._settings, joined.settings)
+        self._connection.close()
+        self._connection = connection
+
+    def server_settings(self) -> dict[str, Any]:
+        """Settings that hold since the server keeps them, as Keras objects; else empty."""
+        if not self._keeps_settings():
+            return {}
+        settings = self._connection.joined().settings
+        return {
+            name: keras.saving.deserialize_keras_object(each)
+            for name, each in (settings or {}).items()
+        }
+
+    def settle(self, settings: dict[str, Any]) -> None:
+        """Makes compile settings those of both sides."""
+        self._settings = settings
+        if self._keeps_settings():
+            check_same(settings, self._connection.joined().settings or {})
+        elif self._connection.is_possible:
+            self._connection.settle(settings)
+
+    def volatile(self) -> list[tuple[Any, Any]]:
+        """What a forward pass of the head changes by itself, with the values before it."""
+        changing = [each for each in self.head.model.variables if not each.trainable]
+        return [(each, tf.convert_to_tensor(each)) for each in changing]
+
+    def seeds(self) -> dict[str, Any]:
+        """The head's seed generators, which Keras' files leave out."""
+        weights = {id(each) for each in self.head.model.weights}
+        found = [each for each in self.head.model.variables if id(each) not in weights]
+        return {f"seed_{at}": each for at, each in enumerate(found)}
+
+    def take_ticket(self) -> np.ndarray:
+        """Has the server keep its half; int64 `[version, nonce]`."""
+        ticket = self._pending or self.session().snapshot()
+        return np.array(ticket, np.int64)
+
+    def check_ticket(self, weights: Sequence[np.ndarray], count: int) -> None:
+        """Raises ValueError unless a list of weights ends with a ticket."""
+        if len(weights) != count + 1 or np.shape(weights[-1]) != (2,):
+            raise ValueError(
+                "`set_weights` needs what `get_weights` of a SplitModel returned: the client's "
+                f"{count} arrays and the ticket for the server's half. Without it one half would be "
+                f"restored and not the other. Received: {len(weights)} arrays."
+            )
+
+    def use_ticket(self, array: np.ndarray, *, weights_only: bool) -> None:
+        """Takes the server to a kept state, now or as soon as there is one."""
+        ticket = Ticket(int(array[0]), int(array[1]))
+        if self._connection.is_possible:
+            self._pending = None
+            self._connection.session().restore(ticket, weights_only=weights_only)
+        else:
+            self._pending = ticket
+
+    def add_losses(self, model: keras.Model, ranked: Any) -> None:
+        """Makes both halves' terms a model's losses, in the order in which the whole adds them up."""
+        model._losses_override.clear()
+        model._losses_override.extend(term for _, term in sorted(ranked, key=lambda each: each[0]))
+
+    @contextlib.contextmanager
+    def losses_of(self, model: keras.Model, ranked: Any) -> Iterator[None]:
+        """`add_losses` for the time of a `with` statement."""
+        self.add_losses(model, ranked)
+        try:
+            yield
+        finally:
+            model._losses_override.clear()
+
+    def describe_server(self) -> str:
+        """For `summary`."""
+        if not self._connection.is_possible:
+            return " Server: not connected"
+        body = self._connection.joined().body
+        names = [name for name, kind, _ in body["layers"] if kind != "InputLayer"]
+        shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+        target = self._connection.session().target
+        return f" Server {target} holds {body['parameters']:,} parameters in: {shown}"
+
+    def assemble(self) -> keras.Model:
+        """Writes the body's variables into the user's own model."""
+        if self.parts is None:
+            raise Refused(
+                "The body belongs to the server, which keeps it. Only a model that was split with "
+                "`SplitModel(model, cut)` can be put together again."
+            )
+        theirs = named_variables(self.parts.body.model)
+        found = self.session().inspect()
+        write(theirs, {name: found[name] for name in theirs})
+        return self.parts.whole
+
+    def end_calls(self) -> None:
+        """Frees the turn and the server's threads."""
+        self._connection.end_calls()
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._connection.close()
+
+    def _keeps_settings(self) -> bool:
+        return self._connection.keeps_settings()

@@ -1,0 +1,79 @@
+"""What a split model cannot keep its promise for, refused where the user asks for it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+def check_optimizer(optimizer: Any) -> None:
+    """Raises ValueError for optimizers that would do something else than on the whole model."""
+    if not isinstance(optimizer, keras.optimizers.Optimizer):
+        raise ValueError(
+            "A split model is trained by a Keras optimizer, given as an instance or a name. "
+            f"Received: optimizer={optimizer!r}."
+        )
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        raise ValueError(
+            "A LossScaleOptimizer halves its scale when any gradient overflows, and each side sees its "
+            "own gradients only. Train in float32 or mixed_bfloat16, or give a fixed "
+            f"`loss_scale_factor`. Received: optimizer={optimizer.name!r}."
+        )
+    if optimizer.global_clipnorm is not None:
+        raise ValueError(
+            "`global_clipnorm` clips by the norm over all gradients, of which each side has only its "
+            "own. Use `clipnorm` (per variable) or `clipvalue`. "
+            f"Received: global_clipnorm={optimizer.global_clipnorm}."
+        )
+    if getattr(optimizer, "_exclude_from_weight_decay", None):
+        raise ValueError(
+            "`exclude_from_weight_decay` is not part of an optimizer's config, so that the server would "
+            "decay what the client does not. Set `weight_decay=None`, and regularise the layers that "
+            "are to decay."
+        )
+
+
+def check_policy(layers: Iterable[Any]) -> None:
+    """Raises ValueError for mixed_float16, whose loss scale must be one for both sides."""
+    for layer in layers:
+        if layer.dtype_policy.name == "mixed_float16":
+            raise ValueError(
+                "mixed_float16 needs one dynamic loss scale over both sides. Use mixed_bfloat16, "
+                f"which needs none. Received: layer {layer.name!r} with policy mixed_float16."
+            )
+
+
+def check_strategy() -> None:
+    """Raises ValueError inside a `tf.distribute` scope: devices are added on the server."""
+    strategy = tf.distribute.get_strategy()
+    if strategy.num_replicas_in_sync > 1:
+        raise ValueError(
+            "The client's half runs on one replica. Several devices belong on the server: "
+            f"`keras-split serve --strategy mirrored`. Received: {strategy.num_replicas_in_sync} replicas."
+        )
+
+
+def check_jit(jit_compile: Any) -> bool:
+    """Returns what to compile with: XLA cannot call the network."""
+    if jit_compile is True:
+        warnings.warn(
+            "`jit_compile=True` is turned off for the client's half, since XLA cannot compile a call "
+            "over the network.",
+            stacklevel=3,
+        )
+    return False
+
+
+def check_callbacks(callbacks: Iterable[Any]) -> None:
+    """Raises ValueError for callbacks that would change one half only."""
+    for callback in callbacks:
+        if isinstance(callback, keras.callbacks.SwapEMAWeights):
+            raise ValueError(
+                "SwapEMAWeights swaps the weights of the client's half only. Use "
+                "`ema_overwrite_frequency`, or let `fit` put the averages in place at its end, as it "
+                "does on both sides."
+            )

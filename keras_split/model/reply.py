@@ -1,0 +1,48 @@
+"""A server's reply as Keras' losses and metrics expect it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from keras import tree
+
+from keras_split.session import Prepared
+
+Ranked = list[tuple[tuple[int, ...], Any]]
+
+
+@dataclass
+class Reply:
+    """Tensors of one exchange, in the graph.
+
+    Args:
+        outputs: Nested as the whole model returns them, with logits and masks attached.
+        loss_terms: The body's, with their ranks.
+        cut_gradients: By the place of the frontier tensor.
+    """
+
+    outputs: Any
+    loss_terms: Ranked = field(default_factory=list)
+    cut_gradients: dict[int, Any] = field(default_factory=dict)
+
+
+def read_reply(prepared: Prepared, tensors: list[Any]) -> Reply:
+    """Sorts the flat tensors of a reply by their roles."""
+    flat: dict[int, Any] = {}
+    reply = Reply(None)
+    for spec, tensor in zip(prepared.outputs, tensors, strict=True):
+        tensor.set_shape(spec.shape)
+        if spec.role == "output":
+            flat[spec.index] = tensor
+        elif spec.role == "logits":
+            # Where Keras' cross-entropies look for them.
+            flat[spec.index]._keras_logits = tensor
+        elif spec.role == "mask":
+            flat[spec.index]._keras_mask = tensor
+        elif spec.role == "loss_term":
+            reply.loss_terms.append((spec.rank, tensor))
+        else:
+            reply.cut_gradients[spec.index] = tensor
+    reply.outputs = tree.map_structure(lambda place: flat[place], prepared.structure)
+    return reply

@@ -1,0 +1,39 @@
+"""Compile settings as both sides exchange them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from keras_split.errors import SettingsRefused
+
+# What both halves must agree on; metrics are the client's own affair.
+COMMON = ("optimizer", "loss", "loss_weights")
+
+
+def common_settings(compile_config: dict[str, Any]) -> dict[str, Any]:
+    """The part of a serialised compile config that the server needs.
+
+    Raises:
+        ValueError: Something in it has no config.
+    """
+    settings = {name: compile_config.get(name) for name in COMMON}
+    try:
+        json.dumps(settings)
+    except TypeError as error:
+        raise ValueError(
+            "Optimizer and losses travel to the server as their Keras configs, and one of them has "
+            "none. Register own classes and functions with "
+            f"`keras.saving.register_keras_serializable`. ({error})"
+        ) from None
+    return settings
+
+
+def check_same(own: dict[str, Any], server: dict[str, Any]) -> None:
+    """Raises `SettingsRefused` where a client's settings differ from a server's that hold."""
+    for name in COMMON:
+        if json.dumps(own.get(name), sort_keys=True) != json.dumps(server.get(name), sort_keys=True):
+            raise SettingsRefused(
+                f"This server keeps its own compile settings, and `{name}` differs from them. Leave "
+                "optimizer, loss and loss_weights out of `compile()`, or have the server's changed."
+            )

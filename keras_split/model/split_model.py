@@ -1,0 +1,326 @@
+"""`SplitModel`: what a Keras user sees of split training."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import weakref
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import tree
+
+from keras_split.callbacks import Traffic
+from keras_split.local import local_server
+from keras_split.model import refusals
+from keras_split.model.bridge import Bridge
+from keras_split.model.connect import Connect
+from keras_split.model.connection import Connection, private_session
+from keras_split.model.halves import Halves
+from keras_split.model.settings import common_settings
+from keras_split.partition import Part, partition
+from keras_split.session import Timeouts
+
+
+@keras.saving.register_keras_serializable(package="keras_split")
+class SplitModel(keras.Model):
+    """A Keras model whose first layers are here and whose other layers are on a server.
+
+    `fit`, `evaluate` and `predict` do what they do for the whole model, to the last bit. Raw inputs
+    stay in this process; the tensors at the cut, the labels and the sample weights go to the server
+    (paper, section 3.1 and Algorithm 1).
+
+    Args:
+        model: Built functional or Sequential model. Its first layers become this model's, weights
+            included.
+        cut: Name of the layer behind which the server's part begins, a path into a nested model, or
+            several names. `keras_split.list_cuts(model)` lists the choice.
+        checkpoint_dir: Folder for the private server's snapshots, which let BackupAndRestore and
+            ModelCheckpoint survive this process. None keeps them for as long as the process runs.
+        timeouts: Deadlines.
+
+    Example:
+
+    ```python
+    split = keras_split.SplitModel(model, cut="pool2")  # starts a private server process
+    split.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    split.fit(x, y, validation_split=0.1, epochs=5)
+    ```
+
+    Raises:
+        ValueError: The cut would leak or cannot be made.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        cut: str | Sequence[str],
+        *,
+        checkpoint_dir: str = "",
+        timeouts: Timeouts | None = None,
+    ):
+        parts = partition(model, cut)
+        refusals.check_policy(model._flatten_layers())
+        server = local_server()  # Comes up while the user's program goes on.
+        open_session = partial(
+            private_session, parts, server.session, str(checkpoint_dir), timeouts
+        )
+        self._begin(parts.head, parts.topology(), Connection(open_session))
+        self._halves.parts = parts
+
+    def _begin(self, head: Part, topology: dict[str, Any], connection: Connection) -> None:
+        """The common part of all ways to make one."""
+        refusals.check_strategy()
+        # The head converts its inputs itself, as the whole model does; a cast here would round them.
+        super().__init__(name=topology["name"], autocast=False)
+        self._convert_input_args = False
+        self._allow_non_tensor_positional_args = True
+        self.supports_jit = False
+        self.head = head.model
+        self.output_names = list(topology["output_names"])
+        self._halves = Halves(head, topology, connection)
+        self._bridge = Bridge(self._halves.session)
+        self._mode = "predict"
+        self.built = True
+        weakref.finalize(self, self._halves.close)
+
+    @classmethod
+    def _of(cls, head: Part, topology: dict[str, Any], connection: Connection) -> SplitModel:
+        self: SplitModel = cls.__new__(cls)
+        self._begin(head, topology, connection)
+        return self
+
+    connect = Connect()
+
+    def compile(  # type: ignore[override]
+        self,
+        optimizer: Any = None,
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: Any = "auto",
+        auto_scale_loss: bool = True,
+    ) -> None:
+        """As `keras.Model.compile`; optimizer and losses take effect on both sides.
+
+        Connected to a server that keeps its own settings, leave `optimizer`, `loss` and
+        `loss_weights` out; metrics that are given replace the server's.
+
+        Raises:
+            ValueError: Settings under which the halves would not equal the whole; the text says why.
+            SettingsRefused: The server's settings are others, and hold.
+        """
+        kept = self._halves.server_settings()
+        optimizer = keras.optimizers.get(optimizer or kept.get("optimizer") or "rmsprop")
+        refusals.check_optimizer(optimizer)
+        super().compile(
+            optimizer=optimizer,
+            loss=loss if loss is not None else kept.get("loss"),
+            loss_weights=loss_weights if loss_weights is not None else kept.get("loss_weights"),
+            metrics=metrics if metrics is not None else kept.get("metrics"),
+            weighted_metrics=weighted_metrics,
+            run_eagerly=run_eagerly,
+            steps_per_execution=steps_per_execution,
+            jit_compile=refusals.check_jit(jit_compile),
+            auto_scale_loss=auto_scale_loss,
+        )
+        self._halves.settle(common_settings(self.get_compile_config()))
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Restores what `get_compile_config` wrote; the server is not asked until it is needed."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.fit`; History also has `bytes_sent` and `bytes_received` of each epoch.
+
+        The turn ends with the call, whether it returns or raises.
+
+        Raises:
+            SplitError: Anything between the two sides; the client's half is as it was before the step
+                that failed.
+        """
+        given = inspect.signature(keras.Model.fit).bind(self, *args, **kwargs).arguments
+        given.pop("self")
+        callbacks = given.pop("callbacks", None)
+        self._bridge.combines = False
+        try:
+            return super().fit(**given, callbacks=self._with_traffic(callbacks))
+        finally:
+            self._bridge.combines = True
+            self._halves.end_calls()
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """One training step (paper, Algorithm 1, lines 5 to 11)."""
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        volatile = self._halves.volatile()
+        with tf.GradientTape() as tape:
+            smashed = tree.flatten(self.head(x, training=True))
+            local = self._halves.head.losses()
+            scaled = [self.optimizer.scale_loss(self._summed(term)) for _, term in local]
+        reply = self._bridge.train(
+            smashed,
+            y,
+            sample_weight,
+            learning_rate=self._learning_rate(),
+            wants_cut_gradients=bool(self.trainable_variables),
+            volatile=volatile,
+        )
+        self._update(tape, smashed, scaled, reply.cut_gradients)
+        with self._halves.losses_of(self, local + reply.loss_terms):
+            loss = self._compute_loss(
+                x=x, y=y, y_pred=reply.outputs, sample_weight=sample_weight, training=True
+            )
+        rows = tf.shape(next(each for each in tree.flatten(x) if each is not None))[0]
+        self._loss_tracker.update_state(loss, sample_weight=rows)
+        return self.compute_metrics(x, y, reply.outputs, sample_weight=sample_weight)
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """As Keras', with the body's regularisers in the loss."""
+        self._mode = "test"
+        try:
+            return super().test_step(data)
+        finally:
+            self._mode = "predict"
+            self._losses_override.clear()
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """Inference over both halves. Gradients do not flow through it: `fit` trains."""
+        if training:
+            raise ValueError(
+                "A SplitModel is trained by `fit` or `train_on_batch`, not by calling it with "
+                "`training=True`: the server's half would be left out. Received: training=True."
+            )
+        smashed = tree.flatten(self.head(inputs, training=False, mask=mask))
+        reply = self._bridge.infer(smashed, self._mode)
+        if self._mode == "test":
+            self._halves.add_losses(self, self._halves.head.losses() + reply.loss_terms)
+        return reply.outputs
+
+    def make_train_function(self, force: bool = False) -> None:
+        """Keras', with the server's errors coming out as they are."""
+        super().make_train_function(force)
+        self.train_function = self._bridge.guarded(self.train_function)
+
+    def make_test_function(self, force: bool = False) -> None:
+        """Keras', with the server's errors coming out as they are."""
+        super().make_test_function(force)
+        self.test_function = self._bridge.guarded(self.test_function)
+
+    def make_predict_function(self, force: bool = False) -> None:
+        """Keras', with the server's errors coming out as they are."""
+        super().make_predict_function(force)
+        self.predict_function = self._bridge.guarded(self.predict_function)
+
+    def get_weights(self) -> list[np.ndarray]:
+        """The head's weights, and a ticket for the server's, which are kept under it."""
+        return [*super().get_weights(), self._halves.take_ticket()]
+
+    def set_weights(self, weights: list[np.ndarray]) -> None:
+        """Restores both halves from `get_weights()`; optimizers stay as they are, as in Keras.
+
+        Raises:
+            ValueError: The ticket is missing: half of a model was given.
+            Refused: The server does not hold the snapshot any more.
+        """
+        self._halves.check_ticket(weights, len(self.weights))
+        super().set_weights(weights[:-1])
+        self._halves.use_ticket(weights[-1], weights_only=True)
+
+    def save_own_variables(self, store: Any) -> None:
+        """Adds the server's ticket and the seeds, which Keras leaves out, to a file of weights."""
+        store["ticket"] = self._halves.take_ticket()
+        for name, value in self._halves.seeds().items():
+            store[name] = np.asarray(value)
+
+    def load_own_variables(self, store: Any) -> None:
+        """Takes both halves to where they were when the file was written."""
+        if "ticket" not in store:
+            raise ValueError(
+                "The file holds no ticket for the server's half, so it was not saved by a SplitModel. "
+                "Load it into the whole model, and split that."
+            )
+        for name, variable in self._halves.seeds().items():
+            variable.assign(np.asarray(store[name]))
+        self._halves.use_ticket(np.asarray(store["ticket"]), weights_only=False)
+
+    def get_config(self) -> dict[str, Any]:
+        """The head and the frontier; no address, no keys, nothing of the body."""
+        # As text: Keras would take the configs inside for objects of its own.
+        return {"topology": json.dumps(self._halves.topology)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> SplitModel:
+        """Builds an unconnected half; call `connect` on it."""
+        del custom_objects
+        topology = json.loads(config["topology"])
+        return cls._of(Part.from_config(topology["head"]), topology, Connection(None))
+
+    def summary(self, *args: Any, **kwargs: Any) -> None:
+        """Keras' table of the client's layers, and what the server holds."""
+        self.head.summary(*args, **kwargs)
+        printer = kwargs.get("print_fn") or print
+        printer(self._halves.describe_server())
+
+    def export(self, *args: Any, **kwargs: Any) -> None:
+        """Refused: a SavedModel cannot call a server."""
+        del args, kwargs
+        raise ValueError(
+            "A SplitModel cannot be exported, since half of it is a remote call. Use `save`, and "
+            "`connect` after loading; or `whole_model()` with a private server."
+        )
+
+    def whole_model(self) -> keras.Model:
+        """The model that was given, with what both halves have learned since.
+
+        Raises:
+            Refused: The body is not this client's, so the server keeps it (paper, section 3,
+                requirement 3).
+        """
+        return self._halves.assemble()
+
+    def close(self) -> None:
+        """Ends the connection; a private server forgets the body."""
+        self._halves.close()
+
+    def _update(self, tape: Any, smashed: Any, local: list[Any], cut: dict[int, Any]) -> None:
+        """Paper, Algorithm 1, line 11."""
+        variables = self.trainable_variables
+        if not variables:
+            # A frozen head still takes part in schedules that count iterations.
+            self.optimizer.iterations.assign_add(1)
+            return
+        gradients = tape.gradient(
+            [*(smashed[at] for at in cut), *local],
+            variables,
+            output_gradients=[*cut.values(), *(tf.ones_like(term) for term in local)],
+        )
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+
+    def _summed(self, term: Any) -> Any:
+        return self._aggregate_additional_loss(term)
+
+    def _learning_rate(self) -> Any:
+        """What travels with each update; None for schedules, which both sides follow by themselves."""
+        schedule = keras.optimizers.schedules.LearningRateSchedule
+        if isinstance(self.optimizer._learning_rate, schedule):
+            return None
+        return self.optimizer.learning_rate
+
+    def _with_traffic(self, callbacks: Any) -> Any:
+        traffic = Traffic(self._halves.session)
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            refusals.check_callbacks(callbacks.callbacks)
+            traffic.set_model(self)
+            callbacks.callbacks.insert(0, traffic)
+            return callbacks
+        listed = [] if callbacks is None else tree.flatten(callbacks)
+        refusals.check_callbacks(listed)
+        return [traffic, *listed]

@@ -1,0 +1,62 @@
+"""Keras' process-wide numerical settings, which losses and layers read while they are built."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import keras
+
+_IN_USE = threading.RLock()
+
+
+@dataclass(frozen=True)
+class Numerics:
+    """A process's settings at one moment.
+
+    Args:
+        floatx: Default float type.
+        epsilon: Fuzz factor of losses.
+        image_data_format: `"channels_last"` or `"channels_first"`.
+        dtype_policy: Name of the default policy.
+    """
+
+    floatx: str
+    epsilon: float
+    image_data_format: str
+    dtype_policy: str
+
+    @classmethod
+    def current(cls) -> Numerics:
+        """Those of this process."""
+        config = keras.config
+        return cls(
+            config.floatx(),
+            config.epsilon(),
+            config.image_data_format(),
+            config.dtype_policy().name,
+        )
+
+    def to_config(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return asdict(self)
+
+    @contextlib.contextmanager
+    def applied(self) -> Iterator[None]:
+        """Within, this process has these settings; other builds wait."""
+        with _IN_USE:
+            before = Numerics.current()
+            self._set()
+            try:
+                yield
+            finally:
+                before._set()
+
+    def _set(self) -> None:
+        keras.config.set_floatx(self.floatx)
+        keras.config.set_epsilon(self.epsilon)
+        keras.config.set_image_data_format(self.image_data_format)
+        keras.config.set_dtype_policy(self.dtype_policy)

@@ -1,0 +1,54 @@
+"""Names for layers and variables that are the same in every process that builds the same part.
+
+Keras' own order and paths are not: a model that is rebuilt from its config may list its layers in
+another order, and a layer keeps the path of the model in which it was first built.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+
+def named_layers(model: keras.Model) -> dict[str, Any]:
+    """All layers inside a model, each under its path, e.g. `encoder/conv`."""
+    found: dict[str, Any] = {}
+    _collect(model, "", found, set())
+    return found
+
+
+def named_variables(model: keras.Model) -> dict[str, Any]:
+    """All variables of a model, seed generators' included, e.g. `encoder/conv/0:kernel`."""
+    seen: set[int] = set()
+    found: dict[str, Any] = {}
+    for path, layer in named_layers(model).items():
+        own = [variable for variable in _own_variables(layer) if id(variable) not in seen]
+        seen.update(id(variable) for variable in own)
+        found.update({f"{path}/{index}:{each.name}": each for index, each in enumerate(own)})
+    return found
+
+
+def _collect(layer: Any, prefix: str, found: dict[str, Any], seen: set[int]) -> None:
+    for child in layer._flatten_layers(include_self=False, recursive=False):
+        if id(child) in seen:
+            continue
+        seen.add(id(child))
+        path = _unused(f"{prefix}{child.name}", found)
+        found[path] = child
+        _collect(child, f"{path}/", found, seen)
+
+
+def _unused(path: str, found: dict[str, Any]) -> str:
+    # Wrappers such as Bidirectional may hold two sublayers of one name, in a fixed order.
+    count = 1
+    candidate = path
+    while candidate in found:
+        count += 1
+        candidate = f"{path}#{count}"
+    return candidate
+
+
+def _own_variables(layer: Any) -> list[Any]:
+    seeds = [generator.state for generator in layer._seed_generators]
+    return [*layer._trainable_variables, *layer._non_trainable_variables, *seeds]

@@ -1,0 +1,19 @@
+"""One party's part of a model, run for a remote caller: forward, backward, step, inference."""
+
+from keras_split.segment.placement import Mirrored, Single, placement
+from keras_split.segment.segment import Segment, Settings
+from keras_split.segment.signature import Input, Output, Signature
+from keras_split.segment.traced import TracedInference, TracedStep
+
+__all__ = [
+    "Input",
+    "Mirrored",
+    "Output",
+    "Segment",
+    "Settings",
+    "Signature",
+    "Single",
+    "TracedInference",
+    "TracedStep",
+    "placement",
+]

@@ -1,0 +1,129 @@
+"""Where a segment computes: on one device, or mirrored on several by `tf.distribute`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+
+class Single:
+    """One device: the exact way."""
+
+    name = "single"
+
+    def scope(self) -> contextlib.AbstractContextManager[Any]:
+        """In which variables are created."""
+        return contextlib.nullcontext()
+
+    def traced(self, function: Callable[..., Any], specs: Sequence[tf.TensorSpec]) -> Any:
+        """Compiles a function of flat tensors, and traces it at once."""
+        compiled = tf.function(function, input_signature=list(specs), autograph=False)
+        compiled.get_concrete_function()
+        return compiled
+
+    def scatter(self, values: Sequence[Any]) -> Sequence[Any]:
+        """What `traced` functions take."""
+        return [tf.convert_to_tensor(value) for value in values]
+
+    def gather(self, values: Sequence[Any], roles: Sequence[str]) -> list[Any]:
+        """What `traced` functions return, for the caller."""
+        del roles
+        return list(values)
+
+    def update(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Compiles a function that applies gradients as `traced` functions return them."""
+        return tf.function(function, autograph=False)
+
+
+class Mirrored:
+    """Several devices of one machine, each with a share of the batch.
+
+    A replica averages the loss over its share, and the shares' averages are averaged. That is the
+    mean over the batch where the shares are equal in size, up to the order of the additions, so results
+    agree with one device's to a few units in the last place per step, not bit for bit.
+    BatchNormalization sees each share by itself.
+    """
+
+    name = "mirrored"
+
+    def __init__(self, strategy: tf.distribute.Strategy | None = None):
+        self._strategy = strategy or tf.distribute.MirroredStrategy(_devices())
+
+    def scope(self) -> contextlib.AbstractContextManager[Any]:
+        """In which variables are created."""
+        return self._strategy.scope()
+
+    def traced(self, function: Callable[..., Any], specs: Sequence[tf.TensorSpec]) -> Any:
+        """Compiles a function of flat tensors, one call per replica, and traces it at once."""
+
+        def replicated(*values: Any) -> Any:
+            return self._strategy.run(function, args=values)
+
+        # No input signature: shares are smaller than the batch, and may differ in size by one.
+        compiled = tf.function(replicated, autograph=False, reduce_retracing=True)
+        compiled.get_concrete_function(*specs)
+        return compiled
+
+    def scatter(self, values: Sequence[Any]) -> Sequence[Any]:
+        """Splits every tensor along the batch."""
+        count = self._strategy.num_replicas_in_sync
+        if any(len(value) < count for value in values):
+            raise ValueError(
+                f"A batch of {len(values[0])} cannot be shared by {count} replicas. Use larger "
+                "batches, or drop the remainder of the data set."
+            )
+        return [self._distribute(_shares(value, count)) for value in values]
+
+    def gather(self, values: Sequence[Any], roles: Sequence[str]) -> list[Any]:
+        """Joins what belongs to samples, and adds up what is a part of the loss."""
+        local = [self._strategy.experimental_local_results(value) for value in values]
+        return [
+            tf.add_n(parts) if role == "loss_term" else tf.concat(parts, axis=0)
+            for parts, role in zip(local, roles, strict=True)
+        ]
+
+    def update(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Compiles a function that applies gradients; the optimizer sums them over the replicas."""
+
+        def replicated(*values: Any) -> Any:
+            return self._strategy.run(function, args=values)
+
+        return tf.function(replicated, autograph=False)
+
+    def _distribute(self, shares: list[Any]) -> Any:
+        return self._strategy.experimental_distribute_values_from_function(
+            lambda context: tf.convert_to_tensor(shares[context.replica_id_in_sync_group])
+        )
+
+
+def placement(strategy: str) -> Single | Mirrored:
+    """The placement for a `--strategy`.
+
+    Raises:
+        ValueError: One that cannot keep a split model's promises, with the reason.
+    """
+    if strategy == "single":
+        return Single()
+    if strategy == "mirrored":
+        return Mirrored()
+    raise ValueError(
+        "The server runs a body on one device (`single`) or on the devices of one machine "
+        "(`mirrored`). Parameter servers and multi-worker strategies update asynchronously or need "
+        "every worker to see the same client's stream, which a turn does not offer. "
+        f"Received: strategy={strategy!r}."
+    )
+
+
+def _devices() -> list[str] | None:
+    if tf.config.list_logical_devices("GPU"):
+        return None  # All of them, which is TensorFlow's own choice.
+    return [device.name for device in tf.config.list_logical_devices("CPU")]
+
+
+def _shares(value: Any, count: int) -> list[Any]:
+    sizes = [(len(value) + extra) // count for extra in reversed(range(count))]
+    starts = [sum(sizes[:at]) for at in range(count)]
+    return [value[start : start + size] for start, size in zip(starts, sizes, strict=True)]

@@ -1,0 +1,165 @@
+"""A part of a model with its optimizer and loss, run for a caller that it does not know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_split.segment.placement import Mirrored, Single
+from keras_split.segment.signature import Output, Signature
+from keras_split.segment.traced import RankedLosses, TracedInference, TracedStep, describe
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a part is trained with.
+
+    Args:
+        optimizer: Keras optimizer, owned by the segment from here on.
+        loss: As in `keras.Model.compile`.
+        loss_weights: As in `keras.Model.compile`.
+    """
+
+    optimizer: keras.optimizers.Optimizer
+    loss: Any
+    loss_weights: Any = None
+
+
+class Segment:
+    """Runs one contiguous part of a model.
+
+    Args:
+        model: Built Keras model. Inputs are the frontier: a list of `(batch, ...)`.
+        losses: The part's ranked add_loss() and regulariser values after a call.
+        masks: For each frontier tensor, which other one is its mask, or None.
+        output_names: The whole model's output names, by which losses may be given.
+        place: Where to compute.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        losses: RankedLosses,
+        masks: list[int | None],
+        output_names: list[str],
+        place: Single | Mirrored | None = None,
+    ):
+        self.model = model
+        self.optimizer: Any = None
+        self._losses = losses
+        self._masks = masks
+        self._place = place or Single()
+        # Passed-through outputs have other names here than in the whole model.
+        model.output_names = output_names
+
+    def compile(self, settings: Settings) -> None:
+        """Sets optimizer and loss; the optimizer's variables start anew."""
+        with self._place.scope():
+            self.model.compile(
+                optimizer=settings.optimizer,
+                loss=settings.loss,
+                loss_weights=settings.loss_weights,
+                jit_compile=False,
+            )
+            self.optimizer = self.model.optimizer
+            self.optimizer.build(self.model.trainable_variables)
+
+    def trace_inference(
+        self, signature: Signature, *, outputs_only: bool, combines_below: int = 0
+    ) -> TracedInference:
+        """Compiles inference; `outputs_only` leaves away what only losses need."""
+        return TracedInference(
+            forward=lambda smashed: self._forward(smashed, training=False),
+            losses=None if outputs_only else self._losses,
+            signature=signature,
+            place=self._place,
+            combines_below=combines_below,
+        )
+
+    def trace_step(self, signature: Signature) -> TracedStep:
+        """Compiles a training step."""
+        described: list[tuple[Any, list[Output]]] = []
+
+        def forward_backward(*flat: Any) -> tuple[list[Any], list[Any]]:
+            structure, outputs, tensors, gradients = self._forward_backward(signature, flat)
+            described.append((structure, outputs))
+            return tensors, gradients
+
+        function = self._place.traced(forward_backward, [each.spec for each in signature.inputs])
+        return TracedStep(
+            forward_backward=function,
+            update=self._place.update(self._apply),
+            description=described[0],
+            place=self._place,
+        )
+
+    def is_finite(self, reply: list[Any], gradients: Any) -> bool:
+        """Whether a step's results hold neither NaN nor infinity."""
+        floats = tf.nest.flatten([reply, gradients], expand_composites=True)
+        return all(
+            bool(tf.reduce_all(tf.math.is_finite(each)))
+            for each in floats
+            if each is not None and tf.as_dtype(each.dtype).is_floating
+        )
+
+    def set_learning_rate(self, value: float) -> None:
+        """Follows the caller's rate; for optimizers whose rate is a variable."""
+        self.optimizer.learning_rate = value
+
+    def finalize(self) -> None:
+        """What the optimizer does to the weights once training is over."""
+        self.optimizer.finalize_variable_values(self.model.trainable_variables)
+
+    def _forward(self, smashed: list[Any], training: bool) -> Any:
+        for tensor, mask in zip(smashed, self._masks, strict=True):
+            if mask is not None:
+                tensor._keras_mask = smashed[mask]
+        return self.model(smashed, training=training)
+
+    def _forward_backward(
+        self, signature: Signature, flat: tuple[Any, ...]
+    ) -> tuple[Any, list[Output], list[Any], list[Any]]:
+        smashed = signature.smashed(flat)
+        labels, sample_weight = signature.targets(flat)
+        wanted = [at for at, each in enumerate(smashed) if each.dtype.is_floating]
+        if not signature.wants_cut_gradients:
+            wanted = []
+        with tf.GradientTape() as tape:
+            tape.watch([smashed[at] for at in wanted])
+            y_pred = self._forward(smashed, training=True)
+            total = [self.optimizer.scale_loss(each) for each in self._loss_parts(
+                labels, y_pred, sample_weight
+            )]
+        variables = self.model.trainable_variables
+        gradients = tape.gradient(total, [*(smashed[at] for at in wanted), *variables])
+        cut, own = gradients[: len(wanted)], gradients[len(wanted) :]
+        structure, outputs, tensors = describe(y_pred, self._losses)
+        for at, gradient in zip(wanted, cut, strict=True):
+            # None, not zeros, where the loss does not depend on it: an optimizer tells them apart.
+            if gradient is not None:
+                outputs.append(Output.of("cut_gradient", gradient, at))
+                tensors.append(gradient)
+        return structure, outputs, tensors, own
+
+    def _loss_parts(self, labels: Any, y_pred: Any, sample_weight: Any) -> list[Any]:
+        """The summands whose gradients are this part's: the data's loss and the body's own terms.
+
+        Their sum is never formed here: its derivative by each of them is 1, and the caller adds
+        them up in the whole model's order.
+        """
+        own = [self.model._aggregate_additional_loss(term) for _, term in self._losses()]
+        loss = self.model._compile_loss
+        data = None if loss is None else loss(labels, y_pred, sample_weight)
+        return own if data is None else [data, *own]
+
+    def _apply(self, gradients: list[Any]) -> None:
+        variables = self.model.trainable_variables
+        if variables:
+            self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        else:
+            # A frozen part still takes part in schedules that count iterations.
+            self.optimizer.iterations.assign_add(1)
+

@@ -1,0 +1,88 @@
+"""What goes into a traced function and what comes out, before there are values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+Shape = tuple[int | None, ...] | None
+
+
+@dataclass(frozen=True)
+class Input:
+    """A tensor that the caller sends.
+
+    Args:
+        role: `"smashed"`, `"label"` or `"sample_weight"`.
+        shape: As the caller's own trace knows it, None where a size may vary. The trace here must know
+            neither more nor less: TensorFlow divides by a constant batch size in another way than by
+            a variable one, and the last bit shows it.
+        dtype: NumPy name.
+    """
+
+    role: str
+    shape: Shape
+    dtype: str
+
+    @property
+    def spec(self) -> tf.TensorSpec:
+        """For `tf.function`."""
+        return tf.TensorSpec(self.shape, self.dtype)
+
+
+@dataclass(frozen=True)
+class Output:
+    """A tensor that the caller gets.
+
+    Args:
+        role: `"output"`, `"logits"`, `"mask"`, `"loss_term"` or `"cut_gradient"`.
+        shape: As traced.
+        dtype: NumPy name.
+        index: Which output or frontier tensor it belongs to.
+        rank: Of a loss term, its place in the whole model's sum.
+    """
+
+    role: str
+    shape: Shape
+    dtype: str
+    index: int = 0
+    rank: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, role: str, tensor: Any, index: int = 0, rank: tuple[int, ...] = ()) -> Output:
+        """Describes a symbolic tensor."""
+        dims = tensor.shape.rank
+        shape = None if dims is None else tuple(tensor.shape)
+        return cls(role, shape, tensor.dtype.name, index, rank)
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The inputs of an exchange.
+
+    Args:
+        inputs: In the order in which they are sent: frontier, labels, sample weights.
+        labels: From the flat labels to the nest that the loss expects.
+        sample_weight: Likewise, possibly to None.
+        wants_cut_gradients: Whether anything in front of the cut is trained.
+    """
+
+    inputs: tuple[Input, ...]
+    labels: Callable[[list[Any]], Any] = lambda flat: flat[0] if flat else None
+    sample_weight: Callable[[list[Any]], Any] = lambda flat: flat[0] if flat else None
+    wants_cut_gradients: bool = True
+
+    def smashed(self, flat: tuple[Any, ...]) -> list[Any]:
+        """The frontier tensors among the values."""
+        return self._with_role("smashed", flat)
+
+    def targets(self, flat: tuple[Any, ...]) -> tuple[Any, Any]:
+        """Labels and sample weights, nested."""
+        labels = self._with_role("label", flat)
+        return self.labels(labels), self.sample_weight(self._with_role("sample_weight", flat))
+
+    def _with_role(self, role: str, flat: tuple[Any, ...]) -> list[Any]:
+        return [value for spec, value in zip(self.inputs, flat, strict=True) if spec.role == role]

@@ -1,0 +1,137 @@
+"""Compiled functions of a segment, for one signature each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from keras import tree
+
+from keras_split.segment.placement import Mirrored, Single
+from keras_split.segment.signature import Output, Signature
+
+RankedLosses = Callable[[], list[tuple[tuple[int, ...], Any]]]
+
+
+class TracedInference:
+    """Forward pass without training.
+
+    Args:
+        forward: From frontier tensors to the nested outputs.
+        losses: The part's ranked loss terms after a forward pass; None to leave them, the logits
+            and the masks away, as in `predict`.
+        signature: Of the inputs.
+        place: Where to compute.
+        combines_below: Requests of fewer rows than this may be computed together. 0 for never.
+    """
+
+    def __init__(
+        self,
+        forward: Callable[[list[Any]], Any],
+        losses: RankedLosses | None,
+        signature: Signature,
+        place: Single | Mirrored,
+        combines_below: int = 0,
+    ):
+        described: list[tuple[Any, list[Output]]] = []
+
+        def infer(*flat: Any) -> list[Any]:
+            structure, outputs, tensors = describe(forward(signature.smashed(flat)), losses)
+            described.append((structure, outputs))
+            return tensors
+
+        specs = [each.spec for each in signature.inputs]
+        self._place = place
+        self._function = place.traced(infer, specs)
+        self.structure, self.outputs = described[0]
+        self._combined = self._combinable(infer, specs, combines_below)
+        self._combines_below = combines_below
+
+    def __call__(self, values: Sequence[np.ndarray], combine: bool) -> list[np.ndarray]:
+        """Computes the outputs; thread-safe."""
+        tensors = self._place.scatter(values)
+        if combine and self._combined is not None and len(values[0]) < self._combines_below:
+            return [np.asarray(each) for each in self._combined(*tensors)]
+        results = self._function(*tensors)
+        roles = [each.role for each in self.outputs]
+        return [np.asarray(each) for each in self._place.gather(results, roles)]
+
+    def _combinable(self, infer: Any, specs: list[tf.TensorSpec], below: int) -> Any | None:
+        """TensorFlow's own request batching, where every tensor has rows that can be joined."""
+        shapes = [spec.shape for spec in specs] + [each.shape for each in self.outputs]
+        if not below or not all(shape and shape[0] is None for shape in shapes):
+            return None
+        batched = tf.nondifferentiable_batch_function(
+            num_batch_threads=1,
+            max_batch_size=below * 8,
+            batch_timeout_micros=1000,
+            max_enqueued_batches=1024,
+        )(infer)
+        function = tf.function(batched, input_signature=specs, autograph=False)
+        function.get_concrete_function()
+        return function
+
+
+class TracedStep:
+    """One training step in two halves: all that the caller waits for, and the update.
+
+    Paper, Algorithm 1, lines 7 to 10: output, loss, F_b' and gradient'.
+
+    Args:
+        forward_backward: From flat inputs to (flat replies, gradients).
+        update: Applies gradients.
+        description: Nest of the outputs, and what a reply holds.
+        place: Where to compute.
+    """
+
+    def __init__(
+        self,
+        forward_backward: Any,
+        update: Callable[..., Any],
+        description: tuple[Any, list[Output]],
+        place: Single | Mirrored,
+    ):
+        self._forward_backward = forward_backward
+        self._update = update
+        self._place = place
+        self.structure, self.outputs = description
+
+    def forward_backward(self, values: Sequence[np.ndarray]) -> tuple[list[np.ndarray], Any]:
+        """The reply, and the gradients for `update`."""
+        results, gradients = self._forward_backward(*self._place.scatter(values))
+        roles = [each.role for each in self.outputs]
+        return [np.asarray(each) for each in self._place.gather(results, roles)], gradients
+
+    def update(self, gradients: Any) -> None:
+        """Applies the gradients of the last `forward_backward`."""
+        self._update(gradients)
+
+
+def describe(y_pred: Any, losses: RankedLosses | None) -> tuple[Any, list[Output], list[Any]]:
+    """Flattens outputs with all that a loss needs to know about them.
+
+    Logits travel beside the probabilities since Keras computes a cross-entropy from the logits
+    wherever it finds them on the tensor, and its value differs in the last bits otherwise.
+    """
+    flat = tree.flatten(y_pred)
+    found = [(Output.of("output", each, at), each) for at, each in enumerate(flat)]
+    if losses is not None:
+        for at, each in enumerate(flat):
+            extras = {"logits": logits_of(each), "mask": getattr(each, "_keras_mask", None)}
+            found += [
+                (Output.of(role, extra, at), extra)
+                for role, extra in extras.items()
+                if extra is not None
+            ]
+        found += [(Output.of("loss_term", term, rank=rank), term) for rank, term in losses()]
+    return tree.pack_sequence_as(y_pred, range(len(flat))), *map(list, zip(*found, strict=True))
+
+
+def logits_of(tensor: Any) -> Any | None:
+    """What a final softmax or sigmoid was applied to, as Keras' losses would find it."""
+    logits = getattr(tensor, "_keras_logits", None)
+    if logits is None and tensor.op.type in ("Softmax", "Sigmoid"):
+        logits = tensor.op.inputs[0]
+    return logits

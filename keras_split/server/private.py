@@ -1,0 +1,44 @@
+"""The process behind `SplitModel(model, cut)`: `python -m keras_split.server.private FOLDER PID`.
+
+FOLDER holds this server's certificates in `pki/server`, gets a file `address` once calls are accepted,
+and has the
+owner's TensorFlow settings in `settings.json`. PID is the owner: when it is gone, so is this.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+
+import tensorflow as tf
+
+from keras_split.server.process import ServerOptions, serve_owner
+from keras_split.transport import Credentials
+
+
+def main(folder: Path, parent: int) -> None:
+    """Runs until the owner ends."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    settings = json.loads((folder / "settings.json").read_text())
+    tf.config.threading.set_intra_op_parallelism_threads(settings["intra_op_threads"])
+    tf.config.threading.set_inter_op_parallelism_threads(settings["inter_op_threads"])
+    options = ServerOptions(
+        credentials=Credentials.from_directory(folder / "pki" / "server"),
+        max_calls=settings["max_calls"],
+        deterministic=settings["deterministic"],
+    )
+    serve_owner(options, parent, ready=lambda address: _publish(folder / "address", address))
+
+
+def _publish(path: Path, text: str) -> None:
+    """The owner polls for this file, and must never read half of it."""
+    temporary = path.with_suffix(".writing")
+    temporary.write_text(text)
+    os.replace(temporary, path)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,172 @@
+"""The server as a process: build, listen, stop cleanly."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from keras_split.partition import partition
+from keras_split.segment import placement
+from keras_split.server.hosting import Hosting
+from keras_split.numerics import Numerics
+from keras_split.server.served import Served, ServingOptions
+from keras_split.server.service import SplitService
+from keras_split.server.settings import settings_of
+from keras_split.server.source import load_model
+from keras_split.state import Shelf
+from keras_split.transport import SERVICE, Credentials, Listener, Meter, handlers
+
+_log = logging.getLogger(__name__)
+_PARENT_POLL_SECONDS = 0.5
+_GRACE_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """A server process.
+
+    Args:
+        address: `host:port`; port 0 picks a free one.
+        credentials: Certificate and authority; None only with `insecure`.
+        insecure: Speak without TLS.
+        bind_any: Without TLS, also on addresses that others can reach.
+        reflection: Tell gRPC tools which calls there are.
+        max_calls: Calls at the same time.
+        checkpoint_directory: For snapshots that outlive the process.
+        keep: Snapshots kept.
+        seed: For models that are built by a function.
+        deterministic: TensorFlow's deterministic kernels.
+        serving: How the body is served.
+    """
+
+    address: str = "127.0.0.1:0"
+    credentials: Credentials | None = None
+    insecure: bool = False
+    bind_any: bool = False
+    reflection: bool = False
+    max_calls: int = 64
+    checkpoint_directory: Path | None = None
+    keep: int = 50
+    seed: int | None = None
+    deterministic: bool = False
+    serving: ServingOptions = field(default_factory=ServingOptions)
+
+
+def serve_model(
+    source: str, cut: Sequence[str], options: ServerOptions, ready: Callable[[str], None]
+) -> None:
+    """Serves the body of a model until SIGTERM or SIGINT.
+
+    Args:
+        source: A `.keras` file or `package.module:function`.
+        cut: Names of the cut's layers.
+        options: The process.
+        ready: Called with `host:port` once calls are accepted.
+    """
+    _prepare_tensorflow(options)
+    with tempfile.TemporaryDirectory() as scratch:
+        served = _serve_from(source, cut, options, Path(scratch))
+        hosting = Hosting(options.serving, Path(scratch), accepts_bodies=False)
+        hosting.serve(served)
+        _log.info(
+            "Serving the body of %r behind %s: %s parameters, update %d, topology %s.",
+            served.topology["name"],
+            ", ".join(map(repr, served.topology["cut"])),
+            f"{served.segment.model.count_params():,}",
+            served.turns.version,
+            served.digest[:12],
+        )
+        _run(hosting, options, ready, threading.Event())
+
+
+def serve_owner(options: ServerOptions, parent: int, ready: Callable[[str], None]) -> None:
+    """Hosts bodies for the process that started this one, and ends with it."""
+    _prepare_tensorflow(options)
+    stop = threading.Event()
+    threading.Thread(target=_watch, args=(parent, stop), daemon=True).start()
+    with tempfile.TemporaryDirectory() as scratch:
+        hosting = Hosting(options.serving, Path(scratch), accepts_bodies=True)
+        _run(hosting, options, ready, stop)
+
+
+def _prepare_tensorflow(options: ServerOptions) -> None:
+    if options.seed is not None:
+        keras.utils.set_random_seed(options.seed)
+    if options.deterministic:
+        tf.config.experimental.enable_op_determinism()
+
+
+def _serve_from(source: str, cut: Sequence[str], options: ServerOptions, scratch: Path) -> Served:
+    # Under a strategy's scope, since variables are mirrored from the moment they exist.
+    with placement(options.serving.strategy).scope():
+        model = load_model(source)
+        parts = partition(model, tuple(cut))
+    settings = settings_of(model)
+    shelf = Shelf(options.checkpoint_directory or scratch / "snapshots", options.keep)
+    served = Served(parts.topology(), parts.body, Numerics.current(), shelf, options.serving)
+    served.settle(settings)
+    if served.resume():
+        _log.info("Resumed from the newest snapshot in %s.", options.checkpoint_directory)
+    return served
+
+
+def _run(
+    hosting: Hosting, options: ServerOptions, ready: Callable[[str], None], stop: threading.Event
+) -> None:
+    meter = Meter()
+    service = SplitService(hosting, options.serving.limits, meter)
+    listener = Listener(
+        options.address,
+        None if options.insecure else options.credentials,
+        options.serving.limits,
+        max_calls=options.max_calls,
+        bind_any=options.bind_any,
+    )
+    listener.server.add_generic_rpc_handlers((handlers(service, meter),))
+    health_service = _add_health(listener, options)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    listener.start()
+    ready(f"{options.address.rpartition(':')[0]}:{listener.port}")
+    stop.wait()
+    health_service.enter_graceful_shutdown()
+    _finish(hosting, options, listener)
+
+
+def _add_health(listener: Listener, options: ServerOptions) -> health.HealthServicer:
+    service = health.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(service, listener.server)
+    service.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
+    if options.reflection:
+        names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, listener.server)
+    return service
+
+
+def _finish(hosting: Hosting, options: ServerOptions, listener: Listener) -> None:
+    """Lets the steps that run come to their end, and keeps the result."""
+    for served in hosting.all():
+        served.stop()
+        if options.checkpoint_directory:
+            ticket = served.engine.change(served.snapshot)
+            _log.info("Kept update %d in %s.", ticket.version, options.checkpoint_directory)
+    listener.stop(_GRACE_SECONDS)
+    _log.info("Stopped.")
+
+
+def _watch(parent: int, stop: threading.Event) -> None:
+    """A server that outlives its owner would hold memory and a port for nobody."""
+    while os.getppid() == parent and not stop.wait(_PARENT_POLL_SECONDS):
+        pass
+    stop.set()

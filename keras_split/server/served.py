@@ -1,0 +1,229 @@
+"""A body on a server: its topology, its state, who trains it and what it keeps."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+from keras_split._proto.v1 import split_pb2 as pb
+from keras_split.codec import Limits
+from keras_split.digest import digest_of
+from keras_split.errors import ConnectionLost, ProtocolError, Refused, SettingsRefused, TopologyError
+from keras_split.partition import Part, named_variables
+from keras_split.segment import Segment, Signature, TracedInference, TracedStep, placement
+from keras_split.server.engine import Engine
+from keras_split.numerics import Numerics
+from keras_split.server.preparation import read_signature, signature_name, write_outputs
+from keras_split.server.settings import parse_settings
+from keras_split.state import Bundle, Shelf, Ticket, optimizer_variables, read, write
+from keras_split.turns import Turns
+
+
+@dataclass(frozen=True)
+class ServingOptions:
+    """How a body is served.
+
+    Args:
+        strategy: `"single"` or `"mirrored"`.
+        nan: `"allow"`, as Keras does, or `"refuse"` steps whose gradients are not finite.
+        lease_seconds: Silence after which a client's turn is over.
+        combine_below: Inference requests of fewer rows may be computed together; 0 for never.
+        max_signatures: Kinds and shapes of exchanges that are compiled.
+        limits: Ceilings on what a client may send.
+    """
+
+    strategy: str = "single"
+    nan: str = "allow"
+    lease_seconds: float = 600.0
+    combine_below: int = 32
+    max_signatures: int = 64
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass
+class Counters:
+    """What `status` shows."""
+
+    turns: int = 0
+    steps: int = 0
+    inferences: int = 0
+
+
+class Served:
+    """One body.
+
+    Args:
+        topology: The client's part and the frontier, JSON-ready.
+        body: The server's part.
+        numerics: Keras' global settings under which the model was made.
+        shelf: Where snapshots go.
+        options: How to serve.
+        owned: Hosted for one client, which may set the compile settings and read the variables.
+    """
+
+    def __init__(
+        self,
+        topology: dict[str, Any],
+        body: Part,
+        numerics: Numerics,
+        shelf: Shelf,
+        options: ServingOptions,
+        *,
+        owned: bool = False,
+    ):
+        self.topology = topology
+        self.topology_text = json.dumps(topology)
+        self.digest = digest_of(topology)
+        self.options = options
+        self.owned = owned
+        self.settings_text = ""
+        self.counters = Counters()
+        self.engine = Engine()
+        self.turns = Turns(options.lease_seconds, _new_lineage())
+        self.last_reply: Any = None
+        self._body = body
+        self._numerics = numerics
+        self._shelf = shelf
+        self._stopping = False
+        self._tracing = threading.Lock()
+        self._traced: dict[str, tuple[Signature, Any, pb.PrepareReply]] = {}
+        self.segment = Segment(
+            body.model,
+            body.losses,
+            [each["mask"] for each in topology["frontier"]],
+            topology["output_names"],
+            placement(options.strategy),
+        )
+
+    def settle(self, text: str) -> None:
+        """Compiles the body with settings, with a fresh optimizer.
+
+        Raises:
+            SettingsRefused: The body is not the client's own.
+            TopologyError: Settings that cannot be built here.
+        """
+        if self.settings_text and not self.owned:
+            raise SettingsRefused(
+                "The server's compile settings hold. Call `compile()` with other arguments than "
+                "metrics and steps_per_execution on a private server only."
+            )
+        settings = parse_settings(text)
+        with self._tracing, self._numerics.applied():
+            self.engine.change(lambda: self.segment.compile(settings))
+            self._traced.clear()
+            self.settings_text = text
+
+    def prepare(self, request: pb.PrepareRequest) -> pb.PrepareReply:
+        """Compiles an exchange, once."""
+        if request.topology_digest != self.digest:
+            raise TopologyError("The client's topology is not the one that this server serves.")
+        name = signature_name(request)
+        with self._tracing:
+            if name not in self._traced:
+                self._traced[name] = self._trace(request, name)
+            return self._traced[name][2]
+
+    def step_for(self, name: str) -> tuple[Signature, TracedStep]:
+        """A prepared training step."""
+        return self._find(name, TracedStep)
+
+    def inference_for(self, name: str) -> tuple[Signature, TracedInference]:
+        """A prepared inference."""
+        return self._find(name, TracedInference)
+
+    def variables(self) -> dict[str, Any]:
+        """Everything that a snapshot holds."""
+        return {**named_variables(self._body.model), **optimizer_variables(self.segment.optimizer)}
+
+    def snapshot(self) -> Ticket:
+        """Keeps the state; to be called where nothing changes it."""
+        self.engine.check()
+        metadata = {"topology": self.digest, "time": time.time()}
+        return self._shelf.put(read(self.variables()), self.turns.version, metadata)
+
+    def restore(self, ticket: Ticket, weights_only: bool) -> None:
+        """Goes back to a snapshot.
+
+        Raises:
+            Refused: The shelf doesn't hold it.
+        """
+        found = self._shelf.get(ticket)
+        if found is None:
+            raise Refused(
+                f"This server has no snapshot of version {ticket.version} with this ticket. A private "
+                "server's snapshots go with its process unless `checkpoint_dir` is given; a served "
+                "model's need the server's `--checkpoint-dir`, and the oldest are dropped (`--keep`)."
+            )
+        self._load(*found, weights_only=weights_only)
+
+    def resume(self) -> bool:
+        """Loads the newest snapshot, if there is one."""
+        found = self._shelf.latest()
+        if found is None:
+            return False
+        self._load(found[1], found[2], weights_only=False)
+        return True
+
+    def stop(self) -> None:
+        """Refuses further steps; those that were accepted finish."""
+        self._stopping = True
+
+    def check(self) -> None:
+        """Raises unless a step may be computed now."""
+        if self._stopping:
+            raise ConnectionLost("The server is stopping; its state is kept where it has a folder.")
+        self.engine.check()
+
+    def describe_body(self) -> str:
+        """Layers and parameters for `summary()`, JSON."""
+        model: keras.Model = self._body.model
+        layers = [[layer.name, type(layer).__name__, layer.count_params()] for layer in model.layers]
+        return json.dumps({"layers": layers, "parameters": model.count_params()})
+
+    def _load(self, bundle: Bundle, metadata: dict[str, Any], *, weights_only: bool) -> None:
+        if metadata["topology"] != self.digest:
+            raise Refused("The snapshot is of another model or cut.")
+        variables = self.variables()
+        if weights_only:
+            kept = named_variables(self._body.model)
+            variables = {name: each for name, each in variables.items() if name in kept}
+            bundle = {name: each for name, each in bundle.items() if name in kept}
+        write(variables, bundle)
+        self.turns.restored(metadata["version"], _new_lineage())
+        self.engine.heal()
+
+    def _find(self, name: str, kind: type) -> tuple[Signature, Any]:
+        signature, traced, _ = self._traced.get(name, (None, None, None))
+        if signature is None or not isinstance(traced, kind):
+            raise ProtocolError("This exchange was not prepared with this server.")
+        return signature, traced
+
+    def _trace(self, request: pb.PrepareRequest, name: str) -> tuple[Signature, Any, pb.PrepareReply]:
+        if len(self._traced) >= self.options.max_signatures:
+            raise Refused(
+                f"This server has compiled {len(self._traced)} kinds and shapes of exchanges, its "
+                "limit. Give batches of one shape, or raise `--max-signatures`."
+            )
+        signature = read_signature(request, self.topology["frontier"], self.options.limits)
+        with self._numerics.applied():
+            traced = self._compile(request.mode, signature)
+        return signature, traced, write_outputs(traced.structure, traced.outputs, name)
+
+    def _compile(self, mode: int, signature: Signature) -> TracedStep | TracedInference:
+        if mode == pb.TRAIN:
+            return self.segment.trace_step(signature)
+        return self.segment.trace_inference(
+            signature,
+            outputs_only=mode == pb.PREDICT,
+            combines_below=self.options.combine_below,
+        )
+
+
+def _new_lineage() -> int:
+    return secrets.randbits(63) | 1  # Never 0, which stands for none.

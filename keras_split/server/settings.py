@@ -1,0 +1,51 @@
+"""Compile settings as JSON, and back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import keras
+
+from keras_split.errors import TopologyError
+from keras_split.segment import Settings
+
+# What the client needs as well, for its own half of the optimizer and for its metrics.
+SHARED = ("optimizer", "loss", "loss_weights", "metrics", "weighted_metrics")
+
+
+def settings_of(model: keras.Model) -> str:
+    """The settings of a compiled model, JSON.
+
+    Raises:
+        ValueError: It was never compiled.
+    """
+    if not model.compiled:
+        raise ValueError(
+            f"The model {model.name!r} is not compiled, and the server's settings are the ones that "
+            "hold. Call `model.compile(optimizer=..., loss=...)` before `model.save(...)`."
+        )
+    config = model.get_compile_config()
+    return json.dumps({name: config.get(name) for name in SHARED})
+
+
+def parse_settings(text: str) -> Settings:
+    """Builds optimizer and loss anew.
+
+    Raises:
+        TopologyError: An object that this process cannot build.
+    """
+    try:
+        config = json.loads(text)
+        found: dict[str, Any] = {
+            name: keras.saving.deserialize_keras_object(config.get(name))
+            for name in ("optimizer", "loss", "loss_weights")
+        }
+    except (ValueError, TypeError, KeyError, AttributeError, ImportError) as error:
+        raise TopologyError(
+            "The server cannot build the optimizer or the loss that was sent. Own functions and "
+            "classes must live in a module that the server can import (not in __main__) and be "
+            "registered with `keras.saving.register_keras_serializable`. Keras says: "
+            f"{' '.join(str(error).split())[:300]}"
+        ) from error
+    return Settings(found["optimizer"], found["loss"], found["loss_weights"])

@@ -1,0 +1,131 @@
+"""An exchange that both sides have compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from keras_split._proto.v1 import split_pb2 as pb
+from keras_split.codec import (
+    flatten_structure,
+    from_wire_dtype,
+    to_wire_dtype,
+    unflatten_structure,
+)
+from keras_split.errors import ProtocolError
+from keras_split.segment import Input, Output
+
+_MODES = {"train": pb.TRAIN, "test": pb.TEST, "predict": pb.PREDICT}
+_INPUT_ROLES = {"smashed": pb.SMASHED, "label": pb.LABEL, "sample_weight": pb.SAMPLE_WEIGHT}
+_OUTPUT_ROLES = {
+    pb.OUTPUT: "output",
+    pb.LOGITS: "logits",
+    pb.MASK: "mask",
+    pb.LOSS_TERM: "loss_term",
+    pb.CUT_GRADIENT: "cut_gradient",
+}
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What a client wants to exchange.
+
+    Args:
+        mode: `"train"`, `"test"` or `"predict"`.
+        smashed: The frontier tensors, as traced.
+        labels: Nest of label specs; None outside training.
+        sample_weight: Nest of sample-weight specs.
+        wants_cut_gradients: Whether anything in the head is trained.
+    """
+
+    mode: str
+    smashed: tuple[Input, ...]
+    labels: Any = None
+    sample_weight: Any = None
+    wants_cut_gradients: bool = False
+
+    def request(self, model: str, digest: str) -> pb.PrepareRequest:
+        """As the wire has it."""
+        labels, labels_structure = flatten_structure(self.labels)
+        weights, weights_structure = flatten_structure(self.sample_weight)
+        return pb.PrepareRequest(
+            model=model,
+            topology_digest=digest,
+            mode=_MODES[self.mode],
+            inputs=[_write_input(each) for each in (*self.smashed, *labels, *weights)],
+            labels_structure=labels_structure,
+            sample_weight_structure=weights_structure,
+            wants_cut_gradients=self.wants_cut_gradients,
+        )
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a client gets in such an exchange.
+
+    Args:
+        signature: The server's name for it.
+        outputs: The tensors of a reply, in order.
+        structure: How the outputs among them nest: a nest of their places.
+    """
+
+    signature: str
+    outputs: tuple[Output, ...]
+    structure: Any
+
+    @classmethod
+    def of(cls, reply: pb.PrepareReply) -> Prepared:
+        """From the wire."""
+        outputs = tuple(_read_output(spec) for spec in reply.outputs)
+        count = sum(each.role == "output" for each in outputs)
+        structure = unflatten_structure(range(count), reply.outputs_structure)
+        return cls(reply.signature, outputs, structure)
+
+    def check(self, values: Sequence[np.ndarray], target: str) -> list[np.ndarray]:
+        """Returns the values if they are what was agreed on.
+
+        Raises:
+            ProtocolError: Another number, shape or dtype.
+        """
+        if len(values) != len(self.outputs):
+            raise ProtocolError(f"{target} sent {len(values)} tensors in place of {len(self.outputs)}.")
+        for value, spec in zip(values, self.outputs, strict=True):
+            if value.dtype.name != spec.dtype or not _fits(value.shape, spec.shape):
+                raise ProtocolError(
+                    f"{target} sent a {spec.role} of {value.dtype}{list(value.shape)} where "
+                    f"{spec.dtype}{list(spec.shape or ())} was agreed on. Do both sides run the same "
+                    "version, and is the address right?"
+                )
+        return list(values)
+
+
+def _fits(shape: tuple[int, ...], spec: Any) -> bool:
+    return len(shape) == len(spec) and all(
+        wanted in (None, size) for size, wanted in zip(shape, spec, strict=True)
+    )
+
+
+def _write_input(each: Input) -> pb.TensorSpec:
+    if each.shape is None:
+        raise ValueError(
+            "A tensor of unknown rank cannot cross the cut. Give the data set's elements a shape, for "
+            f"instance with `tf.ensure_shape`. Received: a {each.role} of unknown rank."
+        )
+    dtype: Any = ml_dtypes.bfloat16 if each.dtype == "bfloat16" else each.dtype
+    return pb.TensorSpec(
+        role=_INPUT_ROLES[each.role],
+        dtype=to_wire_dtype(dtype),
+        dims=[-1 if size is None else size for size in each.shape],
+    )
+
+
+def _read_output(spec: pb.TensorSpec) -> Output:
+    if spec.role not in _OUTPUT_ROLES:
+        raise ProtocolError("The server describes a tensor without a role.")
+    shape = tuple(None if size == -1 else size for size in spec.dims)
+    dtype = from_wire_dtype(spec.dtype).name
+    return Output(_OUTPUT_ROLES[spec.role], shape, dtype, spec.index, tuple(spec.rank))

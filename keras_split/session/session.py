@@ -1,0 +1,301 @@
+"""One client's connection to one server."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import numpy as np
+
+from keras_split._proto.v1 import split_pb2 as pb
+from keras_split.codec import Limits, Message
+from keras_split.digest import digest_of
+from keras_split.errors import ConnectionLost, SplitError, TopologyError, from_rpc
+from keras_split.peer import check_peer, this_peer
+from keras_split.session.conversation import Conversation
+from keras_split.session.prepared import Exchange, Prepared
+from keras_split.session.timeouts import Timeouts
+from keras_split.state import Ticket
+from keras_split.transport import Credentials, Meter, open_channel, stub
+
+
+@dataclass(frozen=True)
+class Joined:
+    """What the server told at the join.
+
+    Args:
+        topology: The client's part and the frontier; to be validated before it is built.
+        digest: Of the topology.
+        settings: Keras-serialised compile settings, or None.
+        accepts_settings: Whether the client may send its own.
+        body: Layers and parameters of the body, for display.
+        version: Updates that the server has applied.
+    """
+
+    topology: dict[str, Any]
+    digest: str
+    settings: dict[str, Any] | None
+    accepts_settings: bool
+    body: dict[str, Any]
+    version: int
+
+
+class Session:
+    """Joins, prepares, trains and infers; one per SplitModel.
+
+    The channel is opened at the first call and belongs to one process: a fork that inherits it opens
+    its own.
+
+    Args:
+        target: `host:port`.
+        credentials: This client's certificate and authority; None with `insecure`.
+        insecure: Without TLS, on loopback only.
+        timeouts: Deadlines.
+        limits: Ceilings on replies.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        credentials: Credentials | None = None,
+        *,
+        insecure: bool = False,
+        timeouts: Timeouts | None = None,
+        limits: Limits | None = None,
+    ):
+        self.target = target
+        self.meter = Meter()
+        self.version = 0
+        self._lineage = 0
+        self._connection = (credentials, insecure)
+        self._timeouts = timeouts or Timeouts()
+        self._limits = limits or Limits()
+        self._client = secrets.token_hex(8)
+        self._model = ""
+        self._digest = ""
+        self._channel: grpc.Channel | None = None
+        self._channel_pid = 0
+        self._training: Conversation | None = None
+        self._inferring: Conversation | None = None
+        self._hosting: Conversation | None = None
+        self._turn = 0
+        self._warned = False
+
+    def __repr__(self) -> str:
+        return f"<Session with {self.target}>"
+
+    def host(self, body: dict[str, Any], state: Sequence[np.ndarray], folder: str) -> None:
+        """Places a body on a private server, where it stays until this session is closed."""
+        self._hosting = self._converse("Host")
+        request = pb.Host(body_json=json.dumps(body), checkpoint_directory=folder)
+        reply = self._hosting.ask(
+            pb.Header(host=request), state, "hosted", self._timeouts.state_seconds
+        )
+        self._model = reply.header.hosted.model
+
+    def join(self, settings: dict[str, Any] | None = None) -> Joined:
+        """Says hello; with settings, to compile the body anew.
+
+        Raises:
+            VersionMismatch: The programs cannot work together.
+            TopologyError: The topology is not what its digest says.
+        """
+        request = pb.JoinRequest(
+            peer=this_peer(),
+            model=self._model,
+            settings_json=json.dumps(settings) if settings else "",
+        )
+        reply = self._call("Join", request, self._timeouts.join_seconds)
+        check_peer(reply.peer, "server")
+        topology = json.loads(reply.topology_json)
+        self._digest = digest_of(topology)
+        if self._digest != reply.topology_digest:
+            raise TopologyError(f"{self.target} sent a topology that does not match its digest.")
+        return Joined(
+            topology=topology,
+            digest=self._digest,
+            settings=json.loads(reply.settings_json) if reply.settings_json else None,
+            accepts_settings=reply.accepts_settings,
+            body=json.loads(reply.body_json),
+            version=reply.version,
+        )
+
+    def prepare(self, exchange: Exchange) -> Prepared:
+        """Compiles an exchange on the server."""
+        request = exchange.request(self._model, self._digest)
+        return Prepared.of(self._call("Prepare", request, self._timeouts.prepare_seconds))
+
+    def step(
+        self, prepared: Prepared, tensors: Sequence[np.ndarray], learning_rate: float | None
+    ) -> list[np.ndarray]:
+        """One training step, exactly once, also over a connection that breaks in between.
+
+        Args:
+            prepared: A `"train"` exchange.
+            tensors: Frontier, labels and sample weights.
+            learning_rate: The client's; None where both sides follow the same schedule.
+        """
+        step = pb.Step(
+            signature=prepared.signature,
+            version=self.version,
+            learning_rate=learning_rate,
+            step=secrets.randbits(64) or 1,
+        )
+        give_up = time.monotonic() + self._timeouts.reconnect_seconds
+        while True:
+            try:
+                self._enter_turn()
+                step.lineage = self._lineage
+                message = self._in_turn(
+                    pb.Header(step=step), tensors, "stepped", self._timeouts.step_seconds
+                )
+                break
+            except ConnectionLost:
+                if time.monotonic() > give_up or not self._turn:
+                    raise
+                time.sleep(0.2)
+        values = prepared.check(message.tensors, self.target)
+        self.version = message.header.stepped.version
+        return values
+
+    def infer(
+        self, prepared: Prepared, tensors: Sequence[np.ndarray], combine: bool
+    ) -> list[np.ndarray]:
+        """One inference; `combine` allows the server to compute it together with others'."""
+        header = pb.Header(
+            infer=pb.Infer(model=self._model, signature=prepared.signature, combine=combine)
+        )
+        if self._inferring is None:
+            self._inferring = self._converse("Infer")
+        try:
+            message = self._inferring.ask(
+                header, tensors, "inferred", self._timeouts.step_seconds
+            )
+        except SplitError:
+            self._inferring = None
+            raise
+        self._compare(message.header.inferred.version)
+        return prepared.check(message.tensors, self.target)
+
+    def snapshot(self) -> Ticket:
+        """Has the server keep its state."""
+        message = self._state_request(pb.Header(snapshot=pb.Snapshot()), "ticket")
+        return Ticket(message.header.ticket.version, message.header.ticket.nonce)
+
+    def restore(self, ticket: Ticket, *, weights_only: bool) -> None:
+        """Takes the server back to a snapshot."""
+        wire = pb.Ticket(version=ticket.version, nonce=ticket.nonce)
+        header = pb.Header(restore=pb.Restore(ticket=wire, weights_only=weights_only))
+        begun = self._state_request(header, "begun").header.begun
+        self.version, self._lineage = begun.version, begun.lineage
+
+    def finalize(self) -> None:
+        """What the server's optimizer does at the end of `fit`."""
+        self._state_request(pb.Header(finalize=pb.Finalize()), "begun")
+
+    def inspect(self, *, digests_only: bool = False) -> dict[str, Any]:
+        """The variables of a hosted body by name, or their digests."""
+        header = pb.Header(inspect=pb.Inspect(digests_only=digests_only))
+        message = self._state_request(header, "inspected")
+        inspected = message.header.inspected
+        values = inspected.digests if digests_only else message.tensors
+        return dict(zip(inspected.names, values, strict=True))
+
+    def status(self) -> pb.StatusReply:
+        """What the server does at the moment."""
+        request = pb.StatusRequest(model=self._model)
+        return self._call("Status", request, self._timeouts.join_seconds)
+
+    def end_turn(self) -> None:
+        """Lets others train."""
+        training, self._training, self._turn = self._training, None, 0
+        if training is not None:
+            training.close()
+
+    def end_inference(self) -> None:
+        """Frees the server's thread that waits for further requests."""
+        inferring, self._inferring = self._inferring, None
+        if inferring is not None:
+            inferring.close()
+
+    def close(self) -> None:
+        """Ends everything; the session can't be used any more."""
+        self.end_turn()
+        self.end_inference()
+        if self._hosting is not None:
+            self._hosting.close()
+        if self._channel is not None and self._channel_pid == os.getpid():
+            self._channel.close()
+
+    def _compare(self, version: int) -> None:
+        if version != self.version and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"The server's half has seen {version} updates and this one {self.version}, since it "
+                "is being trained elsewhere. Predictions mix the two; load the matching half for exact "
+                "ones.",
+                stacklevel=2,
+            )
+
+    def _state_request(self, header: pb.Header, reply: str) -> Message:
+        """Inside the turn if there is one, else in a turn of its own."""
+        keeps_turn = self._training is not None
+        try:
+            return self._in_turn(header, (), reply, self._timeouts.state_seconds)
+        finally:
+            if not keeps_turn:
+                self.end_turn()
+
+    def _in_turn(
+        self, header: pb.Header, tensors: Sequence[np.ndarray], reply: str, seconds: float
+    ) -> Message:
+        try:
+            return self._enter_turn().ask(header, tensors, reply, seconds)
+        except SplitError:
+            self._training = None
+            raise
+
+    def _enter_turn(self) -> Conversation:
+        if self._training is None:
+            self._training = self._begin()
+        return self._training
+
+    def _begin(self) -> Conversation:
+        conversation = self._converse("Train")
+        begin = pb.Begin(
+            model=self._model, client=self._client, topology_digest=self._digest, turn=self._turn
+        )
+        header = pb.Header(begin=begin)
+        message = conversation.ask(header, (), "begun", self._timeouts.join_seconds)
+        begun = message.header.begun
+        self._turn = begun.turn
+        if not self._lineage and begun.version == self.version:
+            self._lineage = begun.lineage  # A new client of a new server: both at the beginning.
+        return conversation
+
+    def _converse(self, name: str) -> Conversation:
+        return Conversation(stub(self._open(), name, self.meter), self.target, self._limits)
+
+    def _call(self, name: str, request: Any, seconds: float) -> Any:
+        try:
+            return stub(self._open(), name, self.meter)(request, timeout=seconds)
+        except grpc.RpcError as error:
+            raise from_rpc(error, self.target) from None
+
+    def _open(self) -> grpc.Channel:
+        if self._channel is None or self._channel_pid != os.getpid():
+            credentials, insecure = self._connection
+            self._channel = open_channel(
+                self.target, credentials, insecure=insecure, limits=self._limits
+            )
+            self._channel_pid = os.getpid()
+            # What a fork inherits of open streams is of no use to it.
+            self._training = self._inferring = self._hosting = None
+        return self._channel

@@ -1,0 +1,6 @@
+"""Topologies from a server are hostile until they have been walked here; Keras is not imported."""
+
+from keras_split.topology.limits import TopologyLimits
+from keras_split.topology.topology import Topology, validate
+
+__all__ = ["Topology", "TopologyLimits", "validate"]

@@ -1,0 +1,111 @@
+"""Validates the topology of a client's part before Keras sees it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from keras_split.digest import digest_of
+from keras_split.errors import TopologyError
+from keras_split.topology.calls import leaves
+from keras_split.topology.evaluation import Evaluation
+from keras_split.topology.limits import TopologyLimits
+from keras_split.topology.models import ModelReader
+from keras_split.topology.parts import Part
+from keras_split.topology.plain import plain_copy
+from keras_split.topology.values import Value
+
+
+@dataclass(frozen=True)
+class Topology:
+    """A model config that is safe to hand to Keras.
+
+    Args:
+        text: The normalised config, as canonical JSON.
+        digest: SHA-256 of it, in hex. Both sides compute the same from the same model.
+        layers: Path and class of each layer, for display.
+        parameters: Values of all weights.
+        activation_bytes: Upper bound of the layers' outputs, for one sample.
+        exposed_masks: Inputs whose padding mask is among the outputs: the receiver sees which
+            steps of them are padding.
+    """
+
+    text: str
+    digest: str
+    layers: tuple[tuple[str, str], ...]
+    parameters: int
+    activation_bytes: int
+    exposed_masks: tuple[str, ...]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """A copy of the normalised config; Keras takes apart what it is given."""
+        return json.loads(self.text)
+
+
+def validate(
+    config: object,
+    *,
+    limits: TopologyLimits | None = None,
+    custom_layers: Mapping[str, type] | None = None,
+) -> Topology:
+    """Walks a serialised model that came from someone else.
+
+    What it returns holds nothing but layers, operations and options from closed lists, fits the
+    limits, has no seeds, no compile settings and no built shapes, and hands no input to an output
+    without a layer that mixes it (see `TopologyLimits.mixing`).
+
+    Args:
+        config: What `keras.saving.serialize_keras_object(model)` gives for a Functional or
+            Sequential model, as objects or read back from JSON.
+        limits: Ceilings.
+        custom_layers: The client's own layer classes, by the name under which it registered them
+            with `keras.saving.register_keras_serializable`, for example `"mine>Attention"`. They
+            count as mixing if their attribute `mixes_inputs` is true, and the sizes that the
+            config declares for their outputs are believed.
+
+    Raises:
+        TopologyError: Something is refused; the text names the layer, the option and what is
+            allowed.
+    """
+    limits = limits or TopologyLimits()
+    model = ModelReader(limits, custom_layers or {}).model(plain_copy(config, limits))
+    evaluation = Evaluation(model, limits)
+    exposed = _exposed_masks(evaluation.outputs, limits)
+    return Topology(
+        text=json.dumps(model.serialised, sort_keys=True, separators=(",", ":"), allow_nan=False),
+        digest=digest_of(model.serialised),
+        layers=tuple((part.path, part.kind) for part in _inside(model)),
+        parameters=evaluation.meter.parameters,
+        activation_bytes=evaluation.meter.activation_bytes,
+        exposed_masks=exposed,
+    )
+
+
+def _inside(model: Part) -> list[Part]:
+    return [part for part in model.all() if part is not model]
+
+
+def _exposed_masks(outputs: Any, limits: TopologyLimits) -> tuple[str, ...]:
+    """Inputs whose masks leave.
+
+    Raises:
+        TopologyError: An output would carry raw data.
+    """
+    masks: set[str] = set()
+    for at, output in enumerate(leaves(outputs, Value)):
+        if output.trace.raw and limits.mixing != "none":
+            raise TopologyError(_raw_output(at, sorted(output.trace.raw), limits))
+        masks |= output.trace.masks
+    return tuple(sorted(masks))
+
+
+def _raw_output(at: int, names: list[str], limits: TopologyLimits) -> str:
+    kind = "trainable layer" if limits.mixing == "trainable" else "layer"
+    return (
+        f"Output {at} of the topology would send the raw input {names[0]!r}. Every path from an "
+        f"input to an output must pass a {kind} that mixes its inputs with weights of this client: "
+        "a Dense, a convolution, an Embedding, a recurrent layer or a MultiHeadAttention."
+    )

@@ -1,0 +1,48 @@
+"""A client's connection."""
+
+from __future__ import annotations
+
+import grpc
+
+from keras_split.codec import Limits
+from keras_split.transport.addresses import check_target, is_loopback
+from keras_split.transport.credentials import Credentials
+from keras_split.transport.options import channel_options
+
+
+def open_channel(
+    target: str, credentials: Credentials | None, *, insecure: bool, limits: Limits
+) -> grpc.Channel:
+    """Opens a channel; gRPC connects when the first call is made.
+
+    Args:
+        target: `host:port`.
+        credentials: This client's certificate and the authority that it trusts.
+        insecure: Speak without TLS, which is possible on this machine only.
+        limits: Ceilings on what the server may send.
+
+    Raises:
+        ValueError: No credentials and not `insecure`, both, or `insecure` to another machine.
+    """
+    check_target(target)
+    options = channel_options(limits)
+    if not insecure:
+        return grpc.secure_channel(target, _required(credentials).channel_credentials(), options)
+    if credentials is not None:
+        raise ValueError("Pass either `credentials` or `insecure=True`, not both.")
+    if not is_loopback(target):
+        raise ValueError(
+            "Without TLS anyone on the way reads and changes the tensors, so `insecure=True` is for "
+            f"loopback addresses only. Pass `credentials=`. Received: target={target!r}."
+        )
+    return grpc.insecure_channel(target, options)
+
+
+def _required(credentials: Credentials | None) -> Credentials:
+    if credentials is None:
+        raise ValueError(
+            "A connection needs `credentials=keras_split.Credentials.from_directory(...)`; "
+            "`keras-split certs` makes a set for development. To speak without TLS on this machine, "
+            "say `insecure=True`."
+        )
+    return credentials

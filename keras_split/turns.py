@@ -1,0 +1,137 @@
+"""Who may train, and what a repeated step means: a state machine without clock, wire or tensors.
+
+Rules:
+
+1. One client holds the turn; another that asks is refused.
+2. A turn ends when its holder ends it, or when the holder has been silent for the lease's time.
+3. A holder that lost its connection resumes its turn by number, unless another has had the turn since.
+4. A step must name the server's version and lineage. The last step, sent again under its own number, is
+   answered from memory and applied no second time; any other state is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from keras_split.errors import TrainerBusy, VersionMismatch
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One client's right to train.
+
+    Args:
+        number: Counts the turns of a server; 0 is none.
+        client: The holder's name.
+        expires: On the clock that the caller passes in, in seconds.
+        connected: Whether a stream of the holder is open.
+    """
+
+    number: int
+    client: str
+    expires: float
+    connected: bool = True
+
+
+class Verdict(Enum):
+    """What to do with a step."""
+
+    APPLY = "apply"
+    REPEAT = "repeat"
+
+
+class Turns:
+    """The turns of one served model.
+
+    Args:
+        lease_seconds: Silence after which a turn is over.
+        lineage: Names this history of updates.
+    """
+
+    def __init__(self, lease_seconds: float, lineage: int):
+        self.version = 0
+        self.lineage = lineage
+        self.count = 0
+        self._last_step = 0
+        self._lease_seconds = lease_seconds
+        self._turn: Turn | None = None
+
+    def holder(self, now: float) -> str:
+        """The client that trains; empty if none does."""
+        return self._turn.client if self._is_held(now) and self._turn else ""
+
+    def begin(self, client: str, resumed: int, now: float) -> Turn:
+        """Gives out the turn, or the same turn again to a holder that lost its connection.
+
+        Raises:
+            TrainerBusy: Another client trains.
+            VersionMismatch: The turn to resume is over, and another has begun since.
+        """
+        if resumed:
+            return self._resume(client, resumed, now)
+        if self._is_held(now) and self._turn:
+            raise TrainerBusy(
+                f"Another client ({self._turn.client}) trains this model. Try again when it has "
+                "finished; `keras-split status` shows who trains. `predict` and `evaluate` need "
+                "no turn."
+            )
+        self.count += 1
+        self._turn = Turn(self.count, client, now + self._lease_seconds)
+        return self._turn
+
+    def step(self, number: int, step: int, state: tuple[int, int], now: float) -> Verdict:
+        """Decides about a step and renews the lease.
+
+        Args:
+            number: The turn in whose stream the step came.
+            step: The client's number for this step, the same whenever it is sent again.
+            state: Lineage and version at which the client is.
+            now: Monotonic seconds.
+
+        Raises:
+            VersionMismatch: The halves are not at the same update, or the turn is over.
+        """
+        self._check_holder(number)
+        self._turn = replace(self._turn, expires=now + self._lease_seconds)  # type: ignore[type-var]
+        if state == (self.lineage, self.version):
+            return Verdict.APPLY
+        if step == self._last_step and state == (self.lineage, self.version - 1):
+            return Verdict.REPEAT
+        raise VersionMismatch(
+            f"The client has seen {state[1]} updates and the server {self.version}, or the server was "
+            "restarted or restored in between: one of the halves moved without the other. Restore "
+            "both, with `load_weights`, `set_weights` or BackupAndRestore, from the same snapshot."
+        )
+
+    def applied(self, step: int) -> None:
+        """A step of the holder has been computed and will be applied."""
+        self.version += 1
+        self._last_step = step
+
+    def restored(self, version: int, lineage: int) -> None:
+        """The state is now another one; no step before it can be repeated."""
+        self.version, self.lineage = version, lineage
+        self._last_step = 0
+
+    def disconnect(self, number: int) -> None:
+        """The holder's stream broke; the turn can be resumed until another client asks for one."""
+        if self._turn and self._turn.number == number:
+            self._turn = replace(self._turn, connected=False)
+
+    def _resume(self, client: str, number: int, now: float) -> Turn:
+        turn = self._turn
+        if turn is None or (turn.number, turn.client) != (number, client):
+            raise VersionMismatch(
+                "The turn that this client wants to resume is over, and another one has begun, or the "
+                "server has been restarted. Restore both halves from the same snapshot."
+            )
+        self._turn = Turn(number, client, now + self._lease_seconds)
+        return self._turn
+
+    def _check_holder(self, number: int) -> None:
+        if self._turn is None or self._turn.number != number:
+            raise VersionMismatch("This turn is over: its lease ended and another client trains now.")
+
+    def _is_held(self, now: float) -> bool:
+        return self._turn is not None and self._turn.connected and now < self._turn.expires
