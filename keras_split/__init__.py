@@ -1,12 +1,21 @@
 """Train one Keras model across organisations that may not share their data."""
 
-from keras_split import errors, zoo
-from keras_split.errors import SplitError
-from keras_split.model import SplitModel
-from keras_split.partition import Cut, list_cuts
-from keras_split.session import Timeouts
-from keras_split.transport import Credentials
-from keras_split.verify import Report, verify
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from keras_split import errors, zoo
+    from keras_split.errors import SplitError
+    from keras_split.model import SplitModel
+    from keras_split.partition import Cut, list_cuts
+    from keras_split.session import Timeouts
+    from keras_split.transport import Credentials
+    from keras_split.verification.report import Report
+    from keras_split.verification.verify import verify
 
 __all__ = [
     "Credentials",
@@ -20,3 +29,37 @@ __all__ = [
     "verify",
     "zoo",
 ]
+
+# What is not here is a room itself.
+_ROOMS = {
+    "Credentials": "transport",
+    "Cut": "partition",
+    "Report": "verification",
+    "SplitError": "errors",
+    "SplitModel": "model",
+    "Timeouts": "session",
+    "list_cuts": "partition",
+    "verify": "verification",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    room = importlib.import_module(f"{__name__}.{_ROOMS.get(name, name)}")
+    value = globals()[name] = getattr(room, name) if name in _ROOMS else room
+    return value
+
+
+def _is_program() -> bool:
+    """Whether this process is `keras-split` or `python -m keras_split`."""
+    as_module = " -m keras_split " in f"{' '.join(sys.orig_argv)} "
+    return as_module or Path(sys.argv[0]).stem == "keras-split"
+
+
+# The program must not wait for TensorFlow before it prints its help. Everyone else gets all at
+# once: `keras.models.load_model` finds SplitModel only when it is registered, and a program that
+# loads a half names nothing else of this package.
+if not _is_program():
+    for _name in __all__:
+        __getattr__(_name)

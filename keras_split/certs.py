@@ -7,17 +7,18 @@ out/<client>/  ca.crt  tls.crt  tls.key   goes to that data owner
 ```
 
 Rules: ECDSA on P-256 (gRPC refuses Ed25519). Each leaf is good for both ends of a connection, and
-names its holder as `keras-split://<role>/<name>`. Keys are readable by their owner alone, and nothing
-is ever overwritten. A company with an authority of its own needs none of this, only the three files.
+names its holder as `keras-split://<role>/<name>`. Keys are readable by their owner alone, and
+nothing is ever overwritten. A company with an authority of its own needs only the three files.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
+import secrets
 import shlex
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -63,7 +64,7 @@ def create(
         days: How long the certificates are good for.
 
     Raises:
-        ValueError: A name, a host or a number of days that no certificate can have. Nothing is made.
+        ValueError: A name, host or number of days that no certificate can have. Nothing is made.
         FileExistsError: Something of the set is there already.
     """
     names = list(_several("clients", clients))
@@ -86,8 +87,8 @@ def create_authority(directory: str | Path, *, days: int = AUTHORITY_DAYS) -> No
     _check_days(days)
     key = ec.generate_private_key(ec.SECP256R1())
     # Two authorities must not share a name, or a TLS library blames the signature of the wrong one.
-    name = _subject(f"keras_split development authority {x509.random_serial_number():.8x}")
-    builder = _builder(name, name, key, datetime.now(timezone.utc) + timedelta(days=days))
+    name = _subject(f"keras_split development authority {secrets.token_hex(4)}")
+    builder = _builder(name, name, key, _now() + timedelta(days=days))
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(_key_usage(is_authority=True), critical=True)
     folder = _new_folder(Path(directory) / "ca")
@@ -138,7 +139,7 @@ def _leaf(
     days: int,
 ) -> x509.Certificate:
     issuer = authority.certificate
-    end = min(datetime.now(timezone.utc) + timedelta(days=days), issuer.not_valid_after_utc)
+    end = min(_now() + timedelta(days=days), issuer.not_valid_after_utc)
     builder = _builder(_subject(name), issuer.subject, key, end)
     usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
@@ -162,7 +163,7 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(datetime.now(timezone.utc) - _CLOCK_SKEW)
+        .not_valid_before(_now() - _CLOCK_SKEW)
         .not_valid_after(end)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
@@ -180,6 +181,10 @@ def _key_usage(is_authority: bool) -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _subject(name: str) -> x509.Name:
@@ -202,8 +207,8 @@ def _host(host: str) -> x509.GeneralName:
         pass
     if not _DNS_NAME.fullmatch(host):
         raise ValueError(
-            "A host is a DNS name or an IP address, with no scheme or port (write a name with other "
-            f"letters as its `xn--` form). Received: host={host!r}."
+            "A host is a DNS name or an IP address, with no scheme or port (write a name with "
+            f"other letters as its `xn--` form). Received: host={host!r}."
         )
     return x509.DNSName(host)
 
@@ -221,8 +226,8 @@ def _check_names(clients: list[str]) -> None:
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name) or name.lower() == "ca":
         raise ValueError(
-            "A party's name is up to 64 letters, digits, dots, dashes and underscores, starts with a "
-            f"letter or digit, and is not `ca`, the authority's folder. Received: name={name!r}."
+            "A party's name is up to 64 letters, digits, dots, dashes and underscores, starts with "
+            f"a letter or digit, and is not `ca`, the authority's folder. Received: name={name!r}."
         )
 
 

@@ -96,8 +96,11 @@ class RemoteFailure(SplitError):
     status = grpc.StatusCode.INTERNAL
 
 
-_BY_STATUS: dict[grpc.StatusCode, type[SplitError]] = {
-    kind.status: kind
+# A status code alone does not tell: gRPC uses the same ones for failures of its own.
+ERROR_METADATA = "keras-split-error"
+
+_BY_NAME: dict[str, type[SplitError]] = {
+    kind.__name__: kind
     for kind in (
         ConnectionLost,
         DeadlineExceeded,
@@ -113,8 +116,8 @@ _BY_STATUS: dict[grpc.StatusCode, type[SplitError]] = {
     )
 }
 
-# What BoringSSL and gRPC's core print when the handshake, not the network, said no.
-_HANDSHAKE_WORDS = ("certificate", "handshake", "ssl", "tls")
+# What BoringSSL prints when the handshake, and not the network, said no.
+_TLS_WORDS = ("ssl_error", "certificate")
 
 
 def from_rpc(error: grpc.RpcError, target: str) -> SplitError:
@@ -124,7 +127,15 @@ def from_rpc(error: grpc.RpcError, target: str) -> SplitError:
         error: What gRPC raised on this side.
         target: The `host:port` that was called, for the text.
     """
-    code, details = error.code(), error.details() or ""
+    details = " ".join((error.details() or "").split())
+    named = _BY_NAME.get(str(dict(error.trailing_metadata() or ()).get(ERROR_METADATA)))
+    if named is not None:
+        return named(f"{details} (server {target})")
+    return _of_grpc(error.code(), details, target)
+
+
+def _of_grpc(code: grpc.StatusCode, details: str, target: str) -> SplitError:
+    """For failures that gRPC itself reports, here or there."""
     if code is grpc.StatusCode.UNAVAILABLE:
         return _unavailable(details, target)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
@@ -132,16 +143,25 @@ def from_rpc(error: grpc.RpcError, target: str) -> SplitError:
             f"{target} did not answer within the deadline. Is it overloaded, or the line cut? "
             "Raise the `Timeouts` of this client if the work takes this long."
         )
-    if code is grpc.StatusCode.CANCELLED:
+    if code is grpc.StatusCode.CANCELLED or "RST_STREAM" in details:
         return ConnectionLost(f"The call to {target} was cancelled: the server is stopping.")
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return ProtocolError(f"{target} is not a keras_split server of this protocol version.")
-    return _BY_STATUS.get(code, RemoteFailure)(f"{details} (server {target})")
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return Refused(
+            f"{target} is at its limit: {_reason(details)}. Try again later, or raise the server's "
+            "`--max-calls`."
+        )
+    return RemoteFailure(f"The call to {target} failed: {_reason(details)}. The server's log says more.")
 
 
 def _unavailable(details: str, target: str) -> SplitError:
-    lowered = details.lower()
-    if any(word in lowered for word in _HANDSHAKE_WORDS):
+    if "WRONG_VERSION_NUMBER" in details:
+        return AuthenticationFailed(
+            f"{target} does not speak TLS. Start the server with `--certificates DIR`, or, on this "
+            "machine alone, connect with `insecure=True` and without `credentials`."
+        )
+    if any(word in details.lower() for word in _TLS_WORDS):
         return AuthenticationFailed(
             f"TLS with {target} failed: {_reason(details)}. Check that both sides have certificates "
             "of the same authority, that none has expired, and that the name in the server's "
@@ -149,10 +169,11 @@ def _unavailable(details: str, target: str) -> SplitError:
         )
     return ConnectionLost(
         f"No connection to {target}: {_reason(details)}. Check the address, that "
-        "`keras-split serve` runs there, and that both sides use TLS or neither does."
+        "`keras-split serve` runs there, that both sides use TLS or neither does, and that this "
+        "client's certificate is of the server's authority and has not expired."
     )
 
 
 def _reason(details: str) -> str:
-    """The last, most specific part of gRPC's nested description, on one line."""
-    return " ".join(details.split())[-300:] or "the connection was closed"
+    """The last, most specific part of gRPC's nested description."""
+    return details[-300:].rstrip(".") or "the connection was closed"

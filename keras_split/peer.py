@@ -6,7 +6,6 @@ import hashlib
 import logging
 import os
 import platform
-from importlib import metadata
 from pathlib import Path
 
 import keras
@@ -15,6 +14,7 @@ from tensorflow.python.framework.config import is_op_determinism_enabled
 
 from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.errors import VersionMismatch
+from keras_split.version import package_version
 
 PROTOCOL = 1
 _log = logging.getLogger(__name__)
@@ -29,14 +29,6 @@ def this_peer() -> pb.Peer:
         tensorflow_version=tf.__version__,
         fingerprint=_fingerprint(),
     )
-
-
-def package_version() -> str:
-    """Of the installed package."""
-    try:
-        return metadata.version("keras-split")
-    except metadata.PackageNotFoundError:
-        return "0+source"
 
 
 def check_peer(other: pb.Peer, who: str) -> None:
@@ -69,7 +61,11 @@ def check_peer(other: pb.Peer, who: str) -> None:
 
 
 def _fingerprint() -> str:
-    threads = tf.config.threading.get_intra_op_parallelism_threads() or _usable_cores()
+    threads = (
+        tf.config.threading.get_intra_op_parallelism_threads()
+        or os.environ.get("TF_NUM_INTRAOP_THREADS")
+        or _usable_cores()
+    )
     onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default")
     determinism = is_op_determinism_enabled()
     return f"threads={threads} onednn={onednn} deterministic={int(determinism)} cpu={_cpu()}"

@@ -5,12 +5,14 @@ Rules:
 1. One client holds the turn; another that asks is refused.
 2. A turn ends when its holder ends it, or when the holder has been silent for the lease's time.
 3. A holder that lost its connection resumes its turn by number, unless another has had the turn since.
+   What the old connection still brings, its own end included, changes nothing for the new one.
 4. A step must name the server's version and lineage. The last step, sent again under its own number, is
    answered from memory and applied no second time; any other state is refused.
 """
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -25,12 +27,14 @@ class Turn:
         number: Counts the turns of a server; 0 is none.
         client: The holder's name.
         expires: On the clock that the caller passes in, in seconds.
-        connected: Whether a stream of the holder is open.
+        stream: Counts the holder's connections; the last one is what keeps the turn.
+        connected: Whether that one is open.
     """
 
     number: int
     client: str
     expires: float
+    stream: int = 1
     connected: bool = True
 
 
@@ -42,7 +46,7 @@ class Verdict(Enum):
 
 
 class Turns:
-    """The turns of one served model.
+    """The turns of one served model; to be asked from any thread.
 
     Args:
         lease_seconds: Silence after which a turn is over.
@@ -56,10 +60,12 @@ class Turns:
         self._last_step = 0
         self._lease_seconds = lease_seconds
         self._turn: Turn | None = None
+        self._lock = threading.Lock()
 
     def holder(self, now: float) -> str:
         """The client that trains; empty if none does."""
-        return self._turn.client if self._is_held(now) and self._turn else ""
+        turn = self._turn
+        return turn.client if turn and _is_held(turn, now) else ""
 
     def begin(self, client: str, resumed: int, now: float) -> Turn:
         """Gives out the turn, or the same turn again to a holder that lost its connection.
@@ -68,17 +74,13 @@ class Turns:
             TrainerBusy: Another client trains.
             VersionMismatch: The turn to resume is over, and another has begun since.
         """
-        if resumed:
-            return self._resume(client, resumed, now)
-        if self._is_held(now) and self._turn:
-            raise TrainerBusy(
-                f"Another client ({self._turn.client}) trains this model. Try again when it has "
-                "finished; `keras-split status` shows who trains. `predict` and `evaluate` need "
-                "no turn."
-            )
-        self.count += 1
-        self._turn = Turn(self.count, client, now + self._lease_seconds)
-        return self._turn
+        with self._lock:
+            expires = now + self._lease_seconds
+            if resumed:
+                self._turn = self._resumed(client, resumed, expires)
+            else:
+                self._turn = self._new(client, expires, now)
+            return self._turn
 
     def step(self, number: int, step: int, state: tuple[int, int], now: float) -> Verdict:
         """Decides about a step and renews the lease.
@@ -92,8 +94,8 @@ class Turns:
         Raises:
             VersionMismatch: The halves are not at the same update, or the turn is over.
         """
-        self._check_holder(number)
-        self._turn = replace(self._turn, expires=now + self._lease_seconds)  # type: ignore[type-var]
+        with self._lock:
+            self._turn = replace(self._held_by(number), expires=now + self._lease_seconds)
         if state == (self.lineage, self.version):
             return Verdict.APPLY
         if step == self._last_step and state == (self.lineage, self.version - 1):
@@ -114,24 +116,44 @@ class Turns:
         self.version, self.lineage = version, lineage
         self._last_step = 0
 
-    def disconnect(self, number: int) -> None:
-        """The holder's stream broke; the turn can be resumed until another client asks for one."""
-        if self._turn and self._turn.number == number:
-            self._turn = replace(self._turn, connected=False)
+    def disconnect(self, turn: Turn) -> None:
+        """A holder's stream broke; the turn can be resumed until another client asks for one.
 
-    def _resume(self, client: str, number: int, now: float) -> Turn:
+        Args:
+            turn: As `begin` returned it for that stream.
+        """
+        with self._lock:
+            now = self._turn
+            if now is not None and (now.number, now.stream) == (turn.number, turn.stream):
+                self._turn = replace(now, connected=False)
+
+    def _new(self, client: str, expires: float, now: float) -> Turn:
+        turn = self._turn
+        # A client that begins anew has given up its own turn, whether the end of that one was seen
+        # here or not.
+        if turn is not None and turn.client != client and _is_held(turn, now):
+            raise TrainerBusy(
+                f"Another client ({turn.client}) trains this model. Try again when it has "
+                "finished; `keras-split status` shows who trains. `predict` and `evaluate` need "
+                "no turn."
+            )
+        self.count += 1
+        return Turn(self.count, client, expires)
+
+    def _resumed(self, client: str, number: int, expires: float) -> Turn:
         turn = self._turn
         if turn is None or (turn.number, turn.client) != (number, client):
             raise VersionMismatch(
                 "The turn that this client wants to resume is over, and another one has begun, or the "
                 "server has been restarted. Restore both halves from the same snapshot."
             )
-        self._turn = Turn(number, client, now + self._lease_seconds)
-        return self._turn
+        return Turn(number, client, expires, turn.stream + 1)
 
-    def _check_holder(self, number: int) -> None:
+    def _held_by(self, number: int) -> Turn:
         if self._turn is None or self._turn.number != number:
             raise VersionMismatch("This turn is over: its lease ended and another client trains now.")
+        return self._turn
 
-    def _is_held(self, now: float) -> bool:
-        return self._turn is not None and self._turn.connected and now < self._turn.expires
+
+def _is_held(turn: Turn, now: float) -> bool:
+    return turn.connected and now < turn.expires

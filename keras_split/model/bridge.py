@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 from keras import tree
 
-from keras_split.errors import SplitError
+from keras_split.errors import ProtocolError, SplitError
 from keras_split.model.reply import Reply, read_reply
-from keras_split.segment import Input
+from keras_split.segment import Input, writes_after
 from keras_split.session import Exchange, Prepared, Session
 
 
@@ -81,6 +82,16 @@ class Bridge:
 
         return self._remote(infer, list(smashed), prepared)
 
+    def after(self, reply: Reply) -> contextlib.AbstractContextManager[None]:
+        """Within, nothing is written to a variable until the reply is there.
+
+        Counting updates and weight decay do not depend on a gradient. They would run before the
+        exchange, and stay if it fails.
+        """
+        if not tf.inside_function():
+            return contextlib.nullcontext()
+        return writes_after(tree.flatten(reply.outputs)[0].op)
+
     def guarded(self, function: Any) -> Any:
         """Wraps what Keras calls for a step, so that the real error comes out of it.
 
@@ -122,12 +133,22 @@ class Bridge:
             try:
                 return work(*arrays)
             except BaseException as error:
-                # A StopIteration that got out would look like the end of the data set to fit.
-                self._failure = error
+                self._failure = _not_an_end(error)
                 raise RuntimeError("The exchange with the server failed.") from None
 
         dtypes = [tf.as_dtype(spec.dtype) for spec in prepared.outputs]
-        return read_reply(prepared, tf.numpy_function(call, inputs, dtypes))
+        # Called eagerly, TensorFlow returns the only tensor of a list in place of the list.
+        return read_reply(prepared, tree.flatten(tf.numpy_function(call, inputs, dtypes)))
+
+
+def _not_an_end(error: BaseException) -> BaseException:
+    """Turns what would look to `fit` like the end of the data set into what it is."""
+    if isinstance(error, (StopIteration, tf.errors.OutOfRangeError)):
+        return ProtocolError(
+            f"The exchange with the server stopped in the middle ({type(error).__name__}). Nothing of "
+            "this step was applied here; restore both halves from a snapshot before going on."
+        )
+    return error
 
 
 def _flat(nest: Any) -> list[Any]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
+import tensorflow as tf
 
 from keras_split.errors import ConnectionLost, TopologyError
 from keras_split.partition import Partition, named_variables
@@ -54,9 +55,15 @@ class Connection:
             self._joined = self._join()
         return self._joined
 
+    def continue_from(self, other: Connection) -> None:
+        """Takes over from the connection that the client's half had before."""
+        if other._session is not None:
+            self.session().continue_from(other._session)
+
     def close(self) -> None:
-        """Ends the session, if there is one."""
+        """Ends the session, if there is one; there will be no other."""
         session, self._session, self._joined = self._session, None, None
+        self._open_session = None
         if session is not None:
             session.close()
 
@@ -69,11 +76,13 @@ class Connection:
     def _join(self) -> Joined:
         if self._open_session is None:
             raise ConnectionLost(
-                "This model was loaded from a file and is not connected to a server. Call "
+                "This model is not connected to a server: it was loaded from a file, or closed. Call "
                 "`model.connect('host:port', credentials=...)` first."
             )
         if self._session is None:
-            self._session = self._open_session()
+            # The first use may be one that Keras traces, where variables have no values.
+            with tf.init_scope():
+                self._session = self._open_session()
         joined = self._session.join(self._settings)
         if self._digest not in (None, joined.digest):
             raise TopologyError(

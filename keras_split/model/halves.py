@@ -33,14 +33,16 @@ class Halves:
         self.parts: Partition | None = None
         self._connection = connection
         self._settings: dict[str, Any] | None = None
-        self._pending: Ticket | None = None
+        self._pending: tuple[Ticket, bool] | None = None
 
     def session(self) -> Session:
         """The joined session, with the server where this half is."""
         session = self._connection.session()
-        pending, self._pending = self._pending, None
-        if pending is not None:
-            session.restore(pending, weights_only=False)
+        if self._pending is not None:
+            ticket, weights_only = self._pending
+            session.restore(ticket, weights_only=weights_only)
+            # Not before: where the server did not move, this half must not train with it.
+            self._pending = None
         return session
 
     def move(self, connection: Connection) -> None:
@@ -48,6 +50,7 @@ class Halves:
         joined = connection.joined()
         if self._settings is not None and joined.settings is not None:
             check_same(self._settings, joined.settings)
+        connection.continue_from(self._connection)
         self._connection.close()
         self._connection = connection
 
@@ -82,7 +85,7 @@ class Halves:
 
     def take_ticket(self) -> np.ndarray:
         """Has the server keep its half; int64 `[version, nonce]`."""
-        ticket = self._pending or self.session().snapshot()
+        ticket = self._pending[0] if self._pending else self.session().snapshot()
         return np.array(ticket, np.int64)
 
     def check_ticket(self, weights: Sequence[np.ndarray], count: int) -> None:
@@ -95,13 +98,13 @@ class Halves:
             )
 
     def use_ticket(self, array: np.ndarray, *, weights_only: bool) -> None:
-        """Takes the server to a kept state, now or as soon as there is one."""
-        ticket = Ticket(int(array[0]), int(array[1]))
+        """Has the server go to a kept state before anything else happens to it."""
+        self._pending = Ticket(int(array[0]), int(array[1])), weights_only
+
+    def catch_up(self) -> None:
+        """Has it go there now, if there is a server."""
         if self._connection.is_possible:
-            self._pending = None
-            self._connection.session().restore(ticket, weights_only=weights_only)
-        else:
-            self._pending = ticket
+            self.session()
 
     def add_losses(self, model: keras.Model, ranked: Any) -> None:
         """Makes both halves' terms a model's losses, in the order in which the whole adds them up."""

@@ -173,7 +173,8 @@ class SplitModel(keras.Model):
             wants_cut_gradients=bool(self.trainable_variables),
             volatile=volatile,
         )
-        self._update(tape, smashed, scaled, reply.cut_gradients)
+        with self._bridge.after(reply):
+            self._update(tape, smashed, scaled, reply.cut_gradients)
         with self._halves.losses_of(self, local + reply.loss_terms):
             loss = self._compute_loss(
                 x=x, y=y, y_pred=reply.outputs, sample_weight=sample_weight, training=True
@@ -233,6 +234,16 @@ class SplitModel(keras.Model):
         self._halves.check_ticket(weights, len(self.weights))
         super().set_weights(weights[:-1])
         self._halves.use_ticket(weights[-1], weights_only=True)
+        self._halves.catch_up()
+
+    def load_weights(self, *args: Any, **kwargs: Any) -> None:
+        """As `keras.Model.load_weights`, for both halves.
+
+        Raises:
+            SplitError: The server could not follow. The client's half has moved, and waits for it.
+        """
+        super().load_weights(*args, **kwargs)
+        self._halves.catch_up()
 
     def save_own_variables(self, store: Any) -> None:
         """Adds the server's ticket and the seeds, which Keras leaves out, to a file of weights."""

@@ -1,6 +1,6 @@
 """One party's part of a model, run for a remote caller: forward, backward, step, inference."""
 
-from keras_split.segment.placement import Mirrored, Single, placement
+from keras_split.segment.placement import Mirrored, Single, placement, writes_after
 from keras_split.segment.segment import Segment, Settings
 from keras_split.segment.signature import Input, Output, Signature
 from keras_split.segment.traced import TracedInference, TracedStep
@@ -16,4 +16,5 @@ __all__ = [
     "TracedInference",
     "TracedStep",
     "placement",
+    "writes_after",
 ]

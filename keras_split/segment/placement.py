@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -12,7 +12,7 @@ import tensorflow as tf
 class Single:
     """One device: the exact way."""
 
-    name = "single"
+    answers_early = True
 
     def scope(self) -> contextlib.AbstractContextManager[Any]:
         """In which variables are created."""
@@ -33,9 +33,13 @@ class Single:
         del roles
         return list(values)
 
-    def update(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Compiles a function that applies gradients as `traced` functions return them."""
-        return tf.function(function, autograph=False)
+    def hand_over(
+        self, receive: Callable[..., None], tensors: list[Any], before: Callable[[], None]
+    ) -> None:
+        """Gives a step's reply away from within its graph, before any variable is updated."""
+        handed_over = tf.numpy_function(receive, tensors, [])
+        with writes_after(handed_over):
+            before()
 
 
 class Mirrored:
@@ -47,7 +51,7 @@ class Mirrored:
     BatchNormalization sees each share by itself.
     """
 
-    name = "mirrored"
+    answers_early = False
 
     def __init__(self, strategy: tf.distribute.Strategy | None = None):
         self._strategy = strategy or tf.distribute.MirroredStrategy(_devices())
@@ -85,13 +89,12 @@ class Mirrored:
             for parts, role in zip(local, roles, strict=True)
         ]
 
-    def update(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Compiles a function that applies gradients; the optimizer sums them over the replicas."""
-
-        def replicated(*values: Any) -> Any:
-            return self._strategy.run(function, args=values)
-
-        return tf.function(replicated, autograph=False)
+    def hand_over(
+        self, receive: Callable[..., None], tensors: list[Any], before: Callable[[], None]
+    ) -> None:
+        """Only updates: each replica has a share of the reply, and they are joined after the step."""
+        del receive, tensors
+        before()
 
     def _distribute(self, shares: list[Any]) -> Any:
         return self._strategy.experimental_distribute_values_from_function(
@@ -115,6 +118,21 @@ def placement(strategy: str) -> Single | Mirrored:
         "every worker to see the same client's stream, which a turn does not offer. "
         f"Received: strategy={strategy!r}."
     )
+
+
+@contextlib.contextmanager
+def writes_after(first: tf.Operation) -> Iterator[None]:
+    """Lets operations that are made within write to variables only after another has run.
+
+    `tf.control_dependencies` would hold back the arithmetic as well, and TensorFlow does not rewrite
+    arithmetic with such dependencies: the update would round in another way than the unsplit model's.
+    """
+    known = len(first.graph.get_operations())
+    yield
+    for operation in first.graph.get_operations()[known:]:
+        touches = any(each.dtype == tf.resource for each in operation.inputs)
+        if touches and operation.op_def.is_stateful and operation.type != "ReadVariableOp":
+            operation._add_control_input(first)
 
 
 def _devices() -> list[str] | None:

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_split.segment.placement import Mirrored, Single
 from keras_split.segment.signature import Output, Signature
-from keras_split.segment.traced import RankedLosses, TracedInference, TracedStep, describe
+from keras_split.segment.traced import Backward, RankedLosses, TracedInference, TracedStep, describe
 
 
 @dataclass(frozen=True)
@@ -81,29 +81,16 @@ class Segment:
 
     def trace_step(self, signature: Signature) -> TracedStep:
         """Compiles a training step."""
-        described: list[tuple[Any, list[Output]]] = []
-
-        def forward_backward(*flat: Any) -> tuple[list[Any], list[Any]]:
-            structure, outputs, tensors, gradients = self._forward_backward(signature, flat)
-            described.append((structure, outputs))
-            return tensors, gradients
-
-        function = self._place.traced(forward_backward, [each.spec for each in signature.inputs])
         return TracedStep(
-            forward_backward=function,
-            update=self._place.update(self._apply),
-            description=described[0],
+            forward_backward=lambda flat: self._forward_backward(signature, flat),
+            update=self._apply,
+            signature=signature,
             place=self._place,
         )
 
-    def is_finite(self, reply: list[Any], gradients: Any) -> bool:
-        """Whether a step's results hold neither NaN nor infinity."""
-        floats = tf.nest.flatten([reply, gradients], expand_composites=True)
-        return all(
-            bool(tf.reduce_all(tf.math.is_finite(each)))
-            for each in floats
-            if each is not None and tf.as_dtype(each.dtype).is_floating
-        )
+    def variables(self) -> list[Any]:
+        """All that a step may change."""
+        return [*self.model.variables, *self.optimizer.variables]
 
     def set_learning_rate(self, value: float) -> None:
         """Follows the caller's rate; for optimizers whose rate is a variable."""
@@ -121,7 +108,7 @@ class Segment:
 
     def _forward_backward(
         self, signature: Signature, flat: tuple[Any, ...]
-    ) -> tuple[Any, list[Output], list[Any], list[Any]]:
+    ) -> Backward:
         smashed = signature.smashed(flat)
         labels, sample_weight = signature.targets(flat)
         wanted = [at for at, each in enumerate(smashed) if each.dtype.is_floating]
@@ -130,9 +117,8 @@ class Segment:
         with tf.GradientTape() as tape:
             tape.watch([smashed[at] for at in wanted])
             y_pred = self._forward(smashed, training=True)
-            total = [self.optimizer.scale_loss(each) for each in self._loss_parts(
-                labels, y_pred, sample_weight
-            )]
+            parts = self._loss_parts(labels, y_pred, sample_weight)
+            total = [self.optimizer.scale_loss(each) for each in parts]
         variables = self.model.trainable_variables
         gradients = tape.gradient(total, [*(smashed[at] for at in wanted), *variables])
         cut, own = gradients[: len(wanted)], gradients[len(wanted) :]
@@ -142,7 +128,7 @@ class Segment:
             if gradient is not None:
                 outputs.append(Output.of("cut_gradient", gradient, at))
                 tensors.append(gradient)
-        return structure, outputs, tensors, own
+        return Backward(structure, outputs, tensors, own, parts)
 
     def _loss_parts(self, labels: Any, y_pred: Any, sample_weight: Any) -> list[Any]:
         """The summands whose gradients are this part's: the data's loss and the body's own terms.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -74,39 +74,75 @@ class TracedInference:
         return function
 
 
-class TracedStep:
-    """One training step in two halves: all that the caller waits for, and the update.
-
-    Paper, Algorithm 1, lines 7 to 10: output, loss, F_b' and gradient'.
+class Backward(NamedTuple):
+    """What a forward and a backward pass give, in the graph.
 
     Args:
-        forward_backward: From flat inputs to (flat replies, gradients).
-        update: Applies gradients.
-        description: Nest of the outputs, and what a reply holds.
+        structure: Nest of the outputs' places.
+        outputs: What the reply holds.
+        reply: Its tensors.
+        gradients: Of the part's own variables.
+        losses: The summands of the loss. Nobody reads their values; but TensorFlow rewrites a graph
+            in which they are not computed into another one than the unsplit model's.
+    """
+
+    structure: Any
+    outputs: list[Output]
+    reply: list[Any]
+    gradients: list[Any]
+    losses: list[Any]
+
+
+class TracedStep:
+    """One training step, which answers in its midst (paper, Algorithm 1, lines 7 to 10).
+
+    Gradients and update are one graph, as in Keras' own step: TensorFlow rewrites products that reach
+    from the one into the other, and a graph that returned the gradients would round in another way.
+    So it is the graph itself that hands over the reply, before the update begins.
+
+    Args:
+        forward_backward: From flat inputs to all that follows from them.
+        update: Applies these gradients.
+        signature: Of the inputs.
         place: Where to compute.
     """
 
     def __init__(
         self,
-        forward_backward: Any,
-        update: Callable[..., Any],
-        description: tuple[Any, list[Output]],
+        forward_backward: Callable[[tuple[Any, ...]], Backward],
+        update: Callable[[list[Any]], None],
+        signature: Signature,
         place: Single | Mirrored,
     ):
-        self._forward_backward = forward_backward
-        self._update = update
+        described: list[tuple[Any, list[Output]]] = []
+        self._answer: Callable[[list[np.ndarray]], None] = _forget
         self._place = place
-        self.structure, self.outputs = description
 
-    def forward_backward(self, values: Sequence[np.ndarray]) -> tuple[list[np.ndarray], Any]:
-        """The reply, and the gradients for `update`."""
-        results, gradients = self._forward_backward(*self._place.scatter(values))
-        roles = [each.role for each in self.outputs]
-        return [np.asarray(each) for each in self._place.gather(results, roles)], gradients
+        def step(*flat: Any) -> list[Any]:
+            found = forward_backward(flat)
+            described.append((found.structure, found.outputs))
+            place.hand_over(self._hand_over, found.reply, before=lambda: update(found.gradients))
+            return found.losses if place.answers_early else found.reply
 
-    def update(self, gradients: Any) -> None:
-        """Applies the gradients of the last `forward_backward`."""
-        self._update(gradients)
+        self._function = place.traced(step, [each.spec for each in signature.inputs])
+        self.structure, self.outputs = described[0]
+
+    def __call__(
+        self, values: Sequence[np.ndarray], answer: Callable[[list[np.ndarray]], None]
+    ) -> None:
+        """Computes a step; `answer` gets the reply as soon as it is known. Not thread-safe."""
+        self._answer = answer
+        results = self._function(*self._place.scatter(values))
+        if not self._place.answers_early:
+            roles = [each.role for each in self.outputs]
+            answer([np.asarray(each) for each in self._place.gather(results, roles)])
+
+    def _hand_over(self, *reply: np.ndarray) -> None:
+        self._answer(list(reply))
+
+
+def _forget(reply: list[np.ndarray]) -> None:
+    """Before the first step there is nobody to answer."""
 
 
 def describe(y_pred: Any, losses: RankedLosses | None) -> tuple[Any, list[Output], list[Any]]:

@@ -51,13 +51,14 @@ class Conversation:
         """
         self._count += 1
         header.request = self._count
-        for frame in pack(header, tensors):
-            self._requests.put(frame)
-        with self._deadline.within(seconds):
-            message = self._read(seconds)
-        if message.header.WhichOneof("content") != reply or message.header.request != self._count:
-            raise ProtocolError(f"{self._target} sent an answer to another question.")
-        return message
+        try:
+            for frame in pack(header, tensors):
+                self._requests.put(frame)
+            with self._deadline.within(seconds):
+                return self._checked(self._read(seconds), reply)
+        except BaseException:
+            self._abandon()
+            raise
 
     def close(self) -> None:
         """Tells the server that no request follows, and waits for its goodbye."""
@@ -69,11 +70,21 @@ class Conversation:
             pass  # It is over either way.
         self._deadline.stop()
 
+    def _abandon(self) -> None:
+        """Ends the call at the server as well, which would otherwise wait for the next request."""
+        self._deadline.stop()
+        self._call.cancel()
+        self._requests.put(None)
+
+    def _checked(self, message: Message, reply: str) -> Message:
+        if message.header.WhichOneof("content") != reply or message.header.request != self._count:
+            raise ProtocolError(f"{self._target} sent an answer to another question.")
+        return message
+
     def _read(self, seconds: float) -> Message:
         try:
             message = unpack(self._call, self._limits)
         except grpc.RpcError as error:
-            self._deadline.stop()
             if self._deadline.expired:
                 raise DeadlineExceeded(
                     f"{self._target} did not answer within {seconds:g} s. Is it overloaded, or the "
@@ -81,7 +92,6 @@ class Conversation:
                 ) from None
             raise from_rpc(error, self._target) from None
         if message is None:
-            self._deadline.stop()
             raise ConnectionLost(f"{self._target} ended the conversation.")
         return message
 

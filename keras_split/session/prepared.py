@@ -71,19 +71,21 @@ class Prepared:
         signature: The server's name for it.
         outputs: The tensors of a reply, in order.
         structure: How the outputs among them nest: a nest of their places.
+        exchange: What it was prepared from, for a server that has been restarted since.
     """
 
     signature: str
     outputs: tuple[Output, ...]
     structure: Any
+    exchange: Exchange
 
     @classmethod
-    def of(cls, reply: pb.PrepareReply) -> Prepared:
+    def of(cls, reply: pb.PrepareReply, exchange: Exchange) -> Prepared:
         """From the wire."""
         outputs = tuple(_read_output(spec) for spec in reply.outputs)
         count = sum(each.role == "output" for each in outputs)
         structure = unflatten_structure(range(count), reply.outputs_structure)
-        return cls(reply.signature, outputs, structure)
+        return cls(reply.signature, outputs, structure, exchange)
 
     def check(self, values: Sequence[np.ndarray], target: str) -> list[np.ndarray]:
         """Returns the values if they are what was agreed on.

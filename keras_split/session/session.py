@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import threading
 import time
 import warnings
 from collections.abc import Sequence
@@ -87,9 +88,15 @@ class Session:
         self._hosting: Conversation | None = None
         self._turn = 0
         self._warned = False
+        self._known: set[str] = set()
+        self._infer_lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"<Session with {self.target}>"
+
+    def continue_from(self, other: Session) -> None:
+        """The half that this session is for has seen the updates of another session."""
+        self.version, self._lineage = other.version, other._lineage
 
     def host(self, body: dict[str, Any], state: Sequence[np.ndarray], folder: str) -> None:
         """Places a body on a private server, where it stays until this session is closed."""
@@ -130,7 +137,9 @@ class Session:
     def prepare(self, exchange: Exchange) -> Prepared:
         """Compiles an exchange on the server."""
         request = exchange.request(self._model, self._digest)
-        return Prepared.of(self._call("Prepare", request, self._timeouts.prepare_seconds))
+        reply = self._call("Prepare", request, self._timeouts.prepare_seconds)
+        self._known.add(reply.signature)
+        return Prepared.of(reply, exchange)
 
     def step(
         self, prepared: Prepared, tensors: Sequence[np.ndarray], learning_rate: float | None
@@ -152,6 +161,7 @@ class Session:
         while True:
             try:
                 self._enter_turn()
+                self._prepare_again(prepared)
                 step.lineage = self._lineage
                 message = self._in_turn(
                     pb.Header(step=step), tensors, "stepped", self._timeouts.step_seconds
@@ -172,15 +182,9 @@ class Session:
         header = pb.Header(
             infer=pb.Infer(model=self._model, signature=prepared.signature, combine=combine)
         )
-        if self._inferring is None:
-            self._inferring = self._converse("Infer")
-        try:
-            message = self._inferring.ask(
-                header, tensors, "inferred", self._timeouts.step_seconds
-            )
-        except SplitError:
-            self._inferring = None
-            raise
+        # Keras lets several threads predict with one model, and a stream answers in order.
+        with self._infer_lock:
+            message = self._ask_inference(prepared, header, tensors)
         self._compare(message.header.inferred.version)
         return prepared.check(message.tensors, self.target)
 
@@ -221,9 +225,10 @@ class Session:
 
     def end_inference(self) -> None:
         """Frees the server's thread that waits for further requests."""
-        inferring, self._inferring = self._inferring, None
-        if inferring is not None:
-            inferring.close()
+        with self._infer_lock:
+            inferring, self._inferring = self._inferring, None
+            if inferring is not None:
+                inferring.close()
 
     def close(self) -> None:
         """Ends everything; the session can't be used any more."""
@@ -233,6 +238,23 @@ class Session:
             self._hosting.close()
         if self._channel is not None and self._channel_pid == os.getpid():
             self._channel.close()
+
+    def _ask_inference(
+        self, prepared: Prepared, header: pb.Header, tensors: Sequence[np.ndarray]
+    ) -> Message:
+        if self._inferring is None:
+            self._inferring = self._converse("Infer")
+        try:
+            self._prepare_again(prepared)
+            return self._inferring.ask(header, tensors, "inferred", self._timeouts.step_seconds)
+        except SplitError:
+            self._inferring = None
+            raise
+
+    def _prepare_again(self, prepared: Prepared) -> None:
+        """A graph that was traced once outlives the server that it was traced with."""
+        if prepared.signature not in self._known:
+            self.prepare(prepared.exchange)
 
     def _compare(self, version: int) -> None:
         if version != self.version and not self._warned:
@@ -281,6 +303,7 @@ class Session:
         return conversation
 
     def _converse(self, name: str) -> Conversation:
+        self._known.clear()  # It may be another process that answers from now on.
         return Conversation(stub(self._open(), name, self.meter), self.target, self._limits)
 
     def _call(self, name: str, request: Any, seconds: float) -> Any:

@@ -39,31 +39,34 @@ class Stream:
         self._blocks = 0
 
     def integers(self, count: int) -> np.ndarray:
-        """`count` integers of 64 bits."""
-        words = np.empty(count, dtype=np.uint64)
-        for start in range(0, count, _BLOCK):
-            size = min(_BLOCK, count - start)
-            words[start : start + size] = np.frombuffer(self._expand(8 * size), dtype="<u8")
-        return words
-
-    def _expand(self, size: int) -> bytes:
+        """`count` integers of 64 bits, at most a block at once."""
         block = hashlib.shake_256(self._prefix + self._blocks.to_bytes(8, "little"))
         self._blocks += 1
-        return block.digest(size)
+        return np.frombuffer(block.digest(8 * count), dtype="<u8").astype(np.uint64)
 
     def uniform(self, shape: Shape) -> np.ndarray:
-        """Numbers in the open interval (0, 1), in steps of 2**-53."""
-        words = self.integers(math.prod(shape)) >> np.uint64(11)
-        return (words.astype(np.float64) + 0.5).reshape(shape) * 2.0**-53
+        """Numbers in the open interval (0, 1), in odd multiples of 2**-54."""
+        return self._fill(shape, lambda uniform: uniform)
 
     def normal(self, shape: Shape) -> np.ndarray:
         """Standard normal numbers."""
-        return normal_quantile(self.uniform(shape))
+        return self._fill(shape, normal_quantile)
 
     def truncated_normal(self, shape: Shape) -> np.ndarray:
         """Normal numbers within two deviations."""
         inside = 1.0 - 2.0 * _BELOW_TWO_DEVIATIONS
-        return normal_quantile(_BELOW_TWO_DEVIATIONS + inside * self.uniform(shape))
+        return self._fill(
+            shape, lambda uniform: normal_quantile(_BELOW_TWO_DEVIATIONS + inside * uniform)
+        )
+
+    def _fill(self, shape: Shape, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """Block by block, so that a big weight needs no big temporaries."""
+        values = np.empty(math.prod(shape))
+        for start in range(0, values.size, _BLOCK):
+            words = self.integers(min(_BLOCK, values.size - start)) >> np.uint64(11)
+            uniform = (words.astype(np.float64) + 0.5) * 2.0**-53
+            values[start : start + _BLOCK] = change(uniform)
+        return values.reshape(shape)
 
 
 def compute_fans(

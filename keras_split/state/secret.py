@@ -50,7 +50,7 @@ def initial_value(
             f"Variable {path!r} has an initialiser that cannot be drawn from a secret. Use one of "
             f"{', '.join(sorted(INITIALIZERS))}. Received: initializer={initializer_class!r}."
         )
-    return draw(Stream(secret, path), initializer_config, shape).astype(dtype)
+    return draw(Stream(secret, path), initializer_config, shape).astype(dtype, order="C")
 
 
 def _check_secret(secret: bytes) -> None:
@@ -80,41 +80,32 @@ def initialise(model: Any, secret: bytes) -> None:
     """
     _check_secret(secret)
     for path, layer in _layers(model, "", set()):
-        for name, variable in _named(layer._trainable_variables):
-            variable.assign(_draw(secret, f"{path}/{name}", layer, variable))
+        for at, variable in enumerate(layer._trainable_variables):
+            variable.assign(_draw(secret, f"{path}//weight/{at}", layer, variable))
         for at, generator in enumerate(layer._seed_generators):
-            generator.state.assign(_fresh_seed(secret, f"{path}/seed_generator/{at}", generator))
+            generator.state.assign(_fresh_seed(secret, f"{path}//seed/{at}", generator))
 
 
 def _layers(layer: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
-    """Each layer once, with names from the model down; the model's own name is left out."""
+    """Each layer once, with its place below the model.
+
+    The layers of a model go by the names that its config gives them. Those that a layer makes for
+    itself go by their position, since Keras numbers their names by what the process made before.
+    """
     if id(layer) in seen:
         return
     seen.add(id(layer))
     yield path, layer
-    taken: dict[str, int] = {}
-    for inner in layer._flatten_layers(include_self=False, recursive=False):
-        name = _numbered(inner.name, taken)
-        yield from _layers(inner, f"{path}/{name}", seen)
-
-
-def _named(variables: Any) -> Iterator[tuple[str, Any]]:
-    taken: dict[str, int] = {}
-    for variable in variables:
-        yield _numbered(variable.name, taken), variable
-
-
-def _numbered(name: str, taken: dict[str, int]) -> str:
-    """The name, or the name and a number where a sibling has it too."""
-    taken[name] = taken.get(name, 0) + 1
-    return name if taken[name] == 1 else f"{name}#{taken[name]}"
+    is_model = isinstance(getattr(layer, "layers", None), list)
+    for at, inner in enumerate(layer._flatten_layers(include_self=False, recursive=False)):
+        yield from _layers(inner, f"{path}/{inner.name if is_model else at}", seen)
 
 
 def _draw(secret: bytes, path: str, layer: Any, variable: Any) -> np.ndarray:
     shape, dtype = tuple(variable.shape), str(variable.dtype)
     found = _initializer(layer, variable.name)
     if found is None:
-        return _kept(path, layer, variable)
+        return _kept(layer, variable)
     kind, config = found
     if variable.name == "bias" and getattr(layer, "unit_forget_bias", False):
         return _forget_bias(secret, path, kind, config, shape, dtype)
@@ -135,12 +126,14 @@ def _initializer(layer: Any, name: str) -> tuple[str, Config] | None:
     return None
 
 
-def _kept(path: str, layer: Any, variable: Any) -> np.ndarray:
+def _kept(layer: Any, variable: Any) -> np.ndarray:
     """A weight that starts at one constant, such as an RMSNormalization's scale."""
     value = np.asarray(variable)
-    if value.size and not (value == value.flat[0]).all():
+    # One number alone cannot show whether it was drawn, unless it is 0 or 1.
+    usual = np.isin(value, (0, 1)).all()
+    if value.size and not (usual or value.size > 1 and (value == value.flat[0]).all()):
         raise ValueError(
-            f"Weight {path!r} of a {type(layer).__name__} has no initialiser that this package "
+            f"Weight {variable.path!r} of a {type(layer).__name__} has no initialiser that we "
             "can find, so its initial value might be known to others. Give the layer an "
             f"attribute `{variable.name}_initializer`. Received: shape={tuple(variable.shape)}."
         )
@@ -152,9 +145,11 @@ def _forget_bias(
 ) -> np.ndarray:
     """Of the four gates of an LSTM, the second starts with a bias of one."""
     units = shape[0] // 4
-    values = initial_value(secret, path, kind, config, shape, dtype)
-    values[units : 2 * units] = 1
-    return values
+    before, after = (
+        initial_value(secret, f"{path}/{at}", kind, config, (size,), dtype)
+        for at, size in enumerate((units, 2 * units))
+    )
+    return np.concatenate([before, np.ones(units, dtype), after])
 
 
 def _given(config: Config) -> Config:

@@ -182,9 +182,9 @@ def _structure(value: Any) -> Any:
 
 
 def _mask(value: Any) -> Any:
-    if type(value) is list:
+    if type(value) is list and value:
         return [_mask(each) for each in value]
-    if type(value) is dict and not value.keys() & {"class_name", "config"}:
+    if type(value) is dict and value and not value.keys() & {"class_name", "config"}:
         return {printable_name(key): _mask(each) for key, each in value.items()}
     return optional(_tensor)(value)
 

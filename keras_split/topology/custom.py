@@ -32,14 +32,10 @@ from keras_split.topology.objects import (
     kernel_initializer,
     regularizer,
 )
-from keras_split.topology.rules import Effect, Kind, Rule, Shapes, Signature
+from keras_split.topology.rules import STRUCTURE_OF_INPUTS, Effect, Rule, Shapes
 
-_CALL: Signature = (
-    ("inputs", Kind.STRUCTURE),
-    ("training", Kind.FLAG),
-    ("mask", Kind.MASK),
-)
-_SCALAR = optional(either(boolean, integer(-(1 << 16), 1 << 16), number()))
+_INTEGER = integer(-(1 << 16), 1 << 16)
+_SCALAR = optional(either(boolean, number()))
 _OBJECTS: dict[str, Check] = {
     "keras.initializers": initializer,
     "keras.regularizers": regularizer,
@@ -65,7 +61,7 @@ def custom_rule(layer_class: type, config: Options) -> tuple[Rule, Options]:
         sizes = sorted([1, *named, *_widths(shapes.get("inputs"))])
         return Effect((), 4 * math.prod(sizes[-2:]), mixes)
 
-    return Rule(infer, {}, call=_CALL), options
+    return Rule(infer, {}, call=STRUCTURE_OF_INPUTS), options
 
 
 def _widths(shapes: Any) -> list[int]:
@@ -94,7 +90,7 @@ def _plain(value: Any, *, is_kernel: bool) -> Any:
         return list_of(lambda each: _plain(each, is_kernel=is_kernel), 0, 64)(value)
     if type(value) is str:
         return printable_name(value)
-    return _SCALAR(value)
+    return _INTEGER(value) if type(value) is int else _SCALAR(value)
 
 
 def _object(value: Options, is_kernel: bool) -> Any:

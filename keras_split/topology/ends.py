@@ -23,7 +23,7 @@ def functional_graph(options: Options, parts: Parts, calls: Calls, limits: Topol
     """
     inputs = _ends(options["input_layers"], parts, calls, "input_layers")
     outputs = _ends(options["output_layers"], parts, calls, "output_layers")
-    named = [each.layer for each in leaves(inputs, Reference)]
+    named = [each.layer for each in leaves(inputs, Reference) if each.tensor == 0]
     layers = {name for name, part in parts.items() if part.rule is INPUT_RULE}
     if len(named) > limits.max_inputs or sorted(named) != sorted(layers):
         raise Refusal(

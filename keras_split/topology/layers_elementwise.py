@@ -32,23 +32,18 @@ from keras_split.topology.objects import (
 )
 from keras_split.topology.rules import (
     INPUTS_AND_MASK,
+    INPUTS_TRAINING_MASK,
     Effect,
     Infer,
     Kind,
     Rule,
     Shapes,
-    Signature,
     one_input,
     unchanged,
 )
 from keras_split.topology.shapes import Shape, fixed, index, indices
 
 _same = one_input(unchanged)
-_INPUTS_TRAINING_MASK: Signature = (
-    ("inputs", Kind.TENSOR),
-    ("training", Kind.FLAG),
-    ("mask", Kind.MASK),
-)
 
 
 def _sizes(options: Options, shape: Shape) -> int:
@@ -143,7 +138,7 @@ RULES: dict[str, Rule] = {
             "moving_variance_initializer": initializer,
             **_GAMMA_AND_BETA,
         },
-        call=_INPUTS_TRAINING_MASK,
+        call=INPUTS_TRAINING_MASK,
     ),
     "LayerNormalization": Rule(
         _affine(), {"axis": axes, "rms_scaling": choice(False), **_GAMMA_AND_BETA}
@@ -164,7 +159,7 @@ RULES: dict[str, Rule] = {
             "variance": optional(_numbers),
         },
     ),
-    "Rescaling": Rule(_same, {"scale": _numbers, "offset": _numbers}),
+    "Rescaling": Rule(_same, {"scale": _numbers, "offset": _numbers}, frozenset({"scale"})),
     "Dropout": Rule(_same, {**_DROPOUT, "noise_shape": _NOISE_SHAPE}),
     "AlphaDropout": Rule(_same, {**_DROPOUT, "noise_shape": _NOISE_SHAPE}),
     "GaussianDropout": Rule(_same, _DROPOUT),

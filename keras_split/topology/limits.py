@@ -30,7 +30,7 @@ class TopologyLimits:
             right for a tail, whose inputs come from the server and whose outputs stay here.
     """
 
-    max_config_bytes: int = 16 * MIB
+    max_config_bytes: int = 4 * MIB
     max_config_depth: int = 96
     max_nesting: int = 8
     max_layers: int = 2048
@@ -41,5 +41,5 @@ class TopologyLimits:
     max_parameters: int = 1 << 27
     max_activation_bytes: int = 2048 * MIB
     max_multiplications: int = 1 << 44
-    assumed_dim: int = 512
+    assumed_dim: int = 256
     mixing: Literal["trainable", "any", "none"] = "trainable"

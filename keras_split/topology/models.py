@@ -17,9 +17,9 @@ from keras_split.topology.checks import (
 )
 from keras_split.topology.ends import functional_graph
 from keras_split.topology.limits import TopologyLimits
-from keras_split.topology.objects import COMMON, dtype_policy
+from keras_split.topology.objects import COMMON, dtype_policy, serialised
 from keras_split.topology.parts import Graph, Part, refuse
-from keras_split.topology.reader import INPUT_RULE, MODEL_RULE, RECURRENT, Reader, serialised
+from keras_split.topology.reader import INPUT_RULE, MODEL_RULE, RECURRENT, Reader
 from keras_split.topology.rules import Rule
 from keras_split.topology.wrappers import BIDIRECTIONAL, TIME_DISTRIBUTED
 

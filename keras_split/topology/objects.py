@@ -97,7 +97,7 @@ def _one_of(module: str, classes: Table) -> Check:
 
     def read(value: Any) -> Options:
         name = _class_name(value, module, classes)
-        config = read_options(classes[name], value["config"], frozenset())
+        config = read_options(classes[name], value["config"], _REQUIRED.get(name, frozenset()))
         return serialised(module, name, config)
 
     return read
@@ -115,10 +115,11 @@ def _class_name(value: Any, module: str, classes: Table) -> str:
     return name
 
 
+_REQUIRED = {"DTypePolicy": frozenset({"name"}), "Constant": frozenset({"value"})}
 _SERIALISED = {"module", "class_name", "config", "registered_name"}
 
 
-def serialised(module: str, class_name: str, config: Options) -> Options:
+def serialised(module: str | None, class_name: str, config: Options) -> Options:
     """The form in which Keras writes an object of a public class."""
     return {
         "module": module,
@@ -135,11 +136,11 @@ _random_initializer = _one_of("keras.initializers", _RANDOM)
 
 
 def initializer(value: Any) -> Options:
-    """An initialiser of a bias, a gamma or a beta; `Constant` only where it is `Zeros` or `Ones`."""
+    """An initialiser of a bias, a gamma or a beta; `Constant` only as `Zeros` or `Ones`."""
     read = _any_initializer(value)
     if read["class_name"] != "Constant":
         return read
-    return serialised("keras.initializers", "Ones" if read["config"].get("value") else "Zeros", {})
+    return serialised("keras.initializers", "Ones" if read["config"]["value"] else "Zeros", {})
 
 
 def kernel_initializer(value: Any) -> Options:

@@ -31,10 +31,10 @@ from keras_split.topology.checks import (
 )
 from keras_split.topology.custom import custom_rule
 from keras_split.topology.limits import TopologyLimits
-from keras_split.topology.objects import COMMON, TENSOR_DTYPES
+from keras_split.topology.objects import COMMON, TENSOR_DTYPES, serialised
 from keras_split.topology.operations import OPERATIONS
 from keras_split.topology.parts import Part, refuse
-from keras_split.topology.rules import Effect, Kind, Rule, Signature
+from keras_split.topology.rules import STRUCTURE_OF_INPUTS, Rule, nothing
 
 LAYERS: dict[str, Rule] = {
     **layers_attention.RULES,
@@ -48,20 +48,9 @@ LAYERS: dict[str, Rule] = {
 }
 RECURRENT = frozenset(layers_recurrent.RULES)
 
-_MODEL_CALL: Signature = (
-    ("inputs", Kind.STRUCTURE),
-    ("training", Kind.FLAG),
-    ("mask", Kind.MASK),
-)
-
-
-def _nothing(*_: Any) -> Effect:
-    return Effect(())
-
-
-MODEL_RULE = Rule(_nothing, {}, call=_MODEL_CALL)
+MODEL_RULE = Rule(nothing, {}, call=STRUCTURE_OF_INPUTS)
 INPUT_RULE = Rule(
-    _nothing,
+    nothing,
     {
         "batch_shape": list_of(optional(integer(1)), 1, MAX_RANK),
         "dtype": choice(*TENSOR_DTYPES),
@@ -194,8 +183,3 @@ class Reader:
 
 def _is_text(value: Any) -> bool:
     return type(value) is str
-
-
-def serialised(module: str | None, kind: str, config: Options) -> Options:
-    """An object as Keras writes it, without a registered name."""
-    return {"module": module, "class_name": kind, "config": config, "registered_name": None}

@@ -31,6 +31,16 @@ Shapes = Mapping[str, Any]
 
 INPUTS: Signature = (("inputs", Kind.TENSOR), ("training", Kind.FLAG))
 INPUTS_AND_MASK: Signature = (("inputs", Kind.TENSOR), ("mask", Kind.MASK))
+INPUTS_TRAINING_MASK: Signature = (
+    ("inputs", Kind.TENSOR),
+    ("training", Kind.FLAG),
+    ("mask", Kind.MASK),
+)
+STRUCTURE_OF_INPUTS: Signature = (
+    ("inputs", Kind.STRUCTURE),
+    ("training", Kind.FLAG),
+    ("mask", Kind.MASK),
+)
 LIST_OF_INPUTS: Signature = (("inputs", Kind.TENSORS),)
 
 
@@ -83,3 +93,8 @@ def one_input(shape_of: Callable[[Options, Shape], Shape], argument: str = "inpu
 def unchanged(_: Options, shape: Shape) -> Shape:
     """The shape rule of elementwise layers."""
     return shape
+
+
+def nothing(*_: Any) -> Effect:
+    """The effect of what `evaluation` runs by itself: inputs, models and wrappers."""
+    return Effect(())

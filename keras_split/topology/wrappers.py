@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from keras_split.topology.checks import choice
 from keras_split.topology.layers_recurrent import SEQUENCE
-from keras_split.topology.rules import Effect, Kind, Rule
-
-
-def _nothing(*_: Any) -> Effect:
-    return Effect(())
-
+from keras_split.topology.rules import INPUTS_TRAINING_MASK, Rule, nothing
 
 BIDIRECTIONAL = Rule(
-    _nothing, {"merge_mode": choice("concat", "sum", "mul", "ave", None)}, call=SEQUENCE
+    nothing, {"merge_mode": choice("concat", "sum", "mul", "ave", None)}, call=SEQUENCE
 )
-TIME_DISTRIBUTED = Rule(
-    _nothing, {}, call=(("inputs", Kind.TENSOR), ("training", Kind.FLAG), ("mask", Kind.MASK))
-)
+TIME_DISTRIBUTED = Rule(nothing, {}, call=INPUTS_TRAINING_MASK)

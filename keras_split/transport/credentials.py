@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from itertools import zip_longest
 from pathlib import Path
 
@@ -70,7 +70,9 @@ class Credentials:
         if self.certificate is None or self.private_key is None:
             raise ValueError("A server needs `certificate` and `private_key`; one of them is None.")
         if require_client_certificate and self.root_certificate is None:
-            raise ValueError("Requiring client certificates needs `root_certificate`, which is None.")
+            raise ValueError(
+                "Requiring client certificates needs `root_certificate`, which is None."
+            )
         return grpc.ssl_server_credentials(
             [(self.private_key, self.certificate)],
             self.root_certificate,
@@ -104,7 +106,8 @@ def _check_key(folder: Path, pem: bytes, leaf: x509.Certificate) -> None:
         ) from None
     if key.public_key() != leaf.public_key():
         raise ValueError(
-            f"{folder / 'tls.key'} is not the key of {folder / 'tls.crt'}: copy both from one folder."
+            f"{folder / 'tls.key'} is not the key of {folder / 'tls.crt'}: "
+            "copy both from one folder."
         )
 
 
@@ -122,8 +125,9 @@ def _check_chain(
         if above is None or not _issued(above, certificate):
             break
     raise AuthenticationFailed(
-        f"{folder / 'tls.crt'} was not issued by the authority in {folder / 'ca.crt'}, so peers would "
-        "refuse it. Take both files from one set; all parties need certificates of one authority."
+        f"{folder / 'tls.crt'} was not issued by the authority in {folder / 'ca.crt'}, so peers "
+        "would refuse it. Take both files from one set: all parties need certificates of one "
+        "authority."
     )
 
 
@@ -136,11 +140,11 @@ def _issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
 
 
 def _check_dates(path: Path, certificate: x509.Certificate) -> None:
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     if now > certificate.not_valid_after_utc:
         raise AuthenticationFailed(
-            f"{path} expired on {_date(certificate.not_valid_after_utc)}. Ask for a new one from who "
-            "issued it (for development: `keras-split certs`, into a new folder)."
+            f"{path} expired on {_date(certificate.not_valid_after_utc)}. Ask for a new one "
+            "from who issued it (for development: `keras-split certs`, into a new folder)."
         )
     if now < certificate.not_valid_before_utc:
         raise AuthenticationFailed(

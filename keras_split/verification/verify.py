@@ -9,8 +9,8 @@ import keras
 
 from keras_split.model import SplitModel
 from keras_split.partition import Part, partition
-from keras_split.verify.digests import Digests, part_digests, slot_names, whole_digests
-from keras_split.verify.report import Difference, Report
+from keras_split.verification.digests import Digests, part_digests, slot_names, whole_digests
+from keras_split.verification.report import Difference, Report
 
 _ONLY_SPLIT = ("bytes_sent", "bytes_received")
 

@@ -1,0 +1,57 @@
+PYTHON ?= python3
+VENV := .venv
+OLDEST := .venv-oldest
+
+# TensorFlow's notes about this machine's processor would drown the rest.
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test test-unit test-oldest lint proto bench clean
+
+demo: $(VENV)/.installed
+	$(VENV)/bin/keras-split demo
+
+test: lint test-unit
+	$(VENV)/bin/python -m pytest tests --ignore=tests/unit
+
+test-unit: $(VENV)/.installed-test
+	$(VENV)/bin/python -m pytest tests/unit
+
+test-oldest: $(OLDEST)/.installed-test
+	$(OLDEST)/bin/python -m pytest tests/unit
+	$(OLDEST)/bin/python -m pytest tests --ignore=tests/unit
+
+lint: $(VENV)/.installed-test
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy keras_split
+
+proto: $(VENV)/.installed-test
+	$(VENV)/bin/python scripts/generate_protos.py
+
+bench: $(VENV)/.installed
+	$(VENV)/bin/python -m benchmarks.step
+
+clean:
+	rm -rf $(VENV) $(OLDEST) build dist demo-output *.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# A stamp is younger than what it was installed from, so that the next run starts at once. pip is
+# brought up to date, since older ones take minutes to find a way through these requirements.
+$(VENV)/.installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --upgrade pip
+	$(VENV)/bin/pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed requirements-proto.txt
+	$(VENV)/bin/pip install --quiet --editable '.[test]'
+	$(VENV)/bin/pip install --quiet --no-deps --requirement requirements-proto.txt
+	touch $@
+
+$(OLDEST)/.installed-test: setup.cfg pyproject.toml constraints-oldest.txt requirements-proto.txt
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/pip install --quiet --upgrade pip
+	$(OLDEST)/bin/pip install --quiet --constraint constraints-oldest.txt --editable '.[test]'
+	$(OLDEST)/bin/pip install --quiet --no-deps --requirement requirements-proto.txt
+	touch $@

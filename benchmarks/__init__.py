@@ -1,0 +1,1 @@
+"""Programs that a person runs on a quiet machine. The package does not depend on them."""

@@ -1,0 +1,93 @@
+"""Whole and split side by side, until enough rounds were taken at full speed."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks import machine
+from benchmarks.pace import SLOWEST, Pace
+from benchmarks.processes import TrainingProcess
+
+# Cores' worth of other processes' work, beyond which a round says more about them.
+_MOST_FOREIGN_CORES = 0.15
+
+Round = dict[str, Any]
+
+
+def take_rounds(
+    whole: TrainingProcess, split: TrainingProcess, pace: Pace, wanted: int, most: int
+) -> list[Round]:
+    """Takes rounds until `wanted` are clean or `most` were taken."""
+    rounds: list[Round] = []
+    while len(rounds) < most and len(clean_rounds(rounds, pace)) < wanted:
+        # Who goes first changes, so that a slope over the round favours neither.
+        order = ("whole", "split") if len(rounds) % 2 == 0 else ("split", "whole")
+        rounds.append(_take_round({"whole": whole, "split": split}, order, pace))
+    return rounds
+
+
+def clean_rounds(rounds: Sequence[Round], pace: Pace) -> list[Round]:
+    """Those that count, by the fastest calibration known now."""
+    return [each for each in rounds if not reason_to_drop(each, pace)]
+
+
+def reason_to_drop(taken: Round, pace: Pace) -> str:
+    """Why a round does not count; empty if it does."""
+    if pace.slowdown(taken["calibration_seconds"]) > SLOWEST:
+        return "throttled"
+    if max(taken[name]["foreign_cores"] for name in ("whole", "split")) > _MOST_FOREIGN_CORES:
+        return "disturbed"
+    return ""
+
+
+def summarise(rounds: Sequence[Round], pace: Pace) -> dict[str, Any]:
+    """Medians and bests of the rounds that count."""
+    clean = clean_rounds(rounds, pace)
+    reasons = [reason_to_drop(each, pace) for each in rounds]
+    summary: dict[str, Any] = {
+        "clean_rounds": len(clean),
+        "throttled_rounds": reasons.count("throttled"),
+        "disturbed_rounds": reasons.count("disturbed"),
+    }
+    if clean:
+        for name in ("whole", "split"):
+            rates = [each[name]["samples_per_second"] for each in clean]
+            summary[f"{name}_samples_per_second"] = _middle_and_best(rates)
+        summary["ratio"] = _middle_and_best([each["ratio"] for each in clean])
+        summary["ratio"]["of_bests"] = (
+            summary["split_samples_per_second"]["best"]
+            / summary["whole_samples_per_second"]["best"]
+        )
+    return summary
+
+
+def _take_round(processes: dict[str, TrainingProcess], order: tuple[str, ...], pace: Pace) -> Round:
+    taken: Round = {"order": list(order), "calibration_seconds": [pace.take()]}
+    for name in order:
+        taken[name] = _watched_run(processes[name])
+        taken["calibration_seconds"].append(pace.take())
+    taken["ratio"] = taken["split"]["samples_per_second"] / taken["whole"]["samples_per_second"]
+    return taken
+
+
+def _watched_run(process: TrainingProcess) -> dict[str, Any]:
+    comparison = process.job.comparison
+    utilisation = machine.Utilisation()
+    run = process.ask("train")
+    cores, seconds = utilisation.end(), utilisation.seconds()
+    busy = sum(core["busy"] for core in cores.values())
+    return {
+        **run,
+        "samples_per_second": comparison.batch * comparison.steps / run["seconds"],
+        "cores": {
+            str(core): {name: value / seconds for name, value in shares.items()}
+            for core, shares in cores.items()
+        },
+        "foreign_cores": max(0.0, busy - sum(run["cpu_seconds"].values())) / seconds,
+    }
+
+
+def _middle_and_best(values: Sequence[float]) -> dict[str, float]:
+    return {"median": statistics.median(values), "best": max(values)}

@@ -1,0 +1,58 @@
+"""The package's private server on a core of the benchmark's choice."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks import machine
+from benchmarks.proxy import CountingProxy
+from keras_split import local
+
+
+class BenchmarkServer(local.LocalServer):
+    """A private server; unchanged but for where it runs, unless it records or counts.
+
+    Args:
+        core: Where; None for anywhere.
+        marks: File of `recording.create` for the server's marks; None to leave it as it is.
+        counts: Reach it through a proxy that counts bytes.
+    """
+
+    def __init__(self, core: int | None, *, marks: Path | None = None, counts: bool = False):
+        self._core = core
+        self._marks = marks
+        self._counts = counts
+        self.proxy: CountingProxy | None = None
+        super().__init__()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with machine.pinned(self._core):
+            return super()._start() if self._marks is None else self._start_recorded()
+
+    def _start_recorded(self) -> subprocess.Popen[bytes]:
+        module = [sys.executable, "-m", "benchmarks.recorded_server"]
+        with open(self.folder / "log", "wb") as log:
+            return subprocess.Popen(
+                [*module, str(self.folder), str(os.getpid()), str(self._marks)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                start_new_session=True,
+            )
+
+    def _address(self) -> str:
+        address = super()._address()
+        if not self._counts:
+            return address
+        if self.proxy is None:
+            self.proxy = CountingProxy(address)
+        return self.proxy.address
+
+
+def use_for_all(server: BenchmarkServer) -> None:
+    """Makes it the one that every SplitModel of this process uses."""
+    local._shared = server

@@ -1,0 +1,126 @@
+"""How fast is a split training step? `python -m benchmarks.step`; README.md has the rest."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import machine
+from benchmarks.breakdown import break_down
+from benchmarks.comparisons import WIRE_BATCHES, Comparison, comparisons, quick
+from benchmarks.pace import SLOWEST, Pace
+from benchmarks.processes import Job, TrainingProcess
+from benchmarks.rounds import reason_to_drop, summarise, take_rounds
+from benchmarks.table import comparison_lines, wire_lines
+from benchmarks.wire import measure_wire
+
+_DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is measured.
+
+    Args:
+        rounds: Clean rounds wanted.
+        most_rounds: Rounds after which to give up on a quiet machine.
+    """
+
+    rounds: int
+    most_rounds: int
+
+
+def main() -> None:
+    """Measures, prints and writes."""
+    options = _options()
+    if len(machine.cores()) < 2:
+        raise SystemExit("This benchmark puts client and server on a core each; it needs two.")
+    effort = Effort(options.rounds, options.most_rounds or 3 * options.rounds)
+    pace = Pace()
+    measured = [_show(each, pace, effort) for each in _chosen(options)]
+    wire = [measure_wire(batch) for batch in WIRE_BATCHES]
+    print(*wire_lines(wire), sep="\n")
+    report = {
+        "machine": {**machine.facts(), "fastest_calibration_seconds": pace.fastest},
+        "effort": {**asdict(effort), "is_quick": options.quick},
+        "comparisons": [_judged(each, pace) for each in measured],
+        "wire": wire,
+    }
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps(_rounded(report), indent=1) + "\n")
+
+
+def measure(comparison: Comparison, pace: Pace, effort: Effort) -> dict[str, Any]:
+    """All about one comparison but the judgement, which may change as the pace is known better."""
+    with (
+        TrainingProcess(Job.of(comparison, is_split=False)) as whole,
+        TrainingProcess(Job.of(comparison, is_split=True)) as split,
+    ):
+        for process in (whole, split):
+            process.ask("memory")  # Both have compiled before the first round begins.
+        rounds = take_rounds(whole, split, pace, effort.rounds, effort.most_rounds)
+        memory = {**whole.ask("memory"), **split.ask("memory")}
+    return {
+        "name": str(comparison),
+        **asdict(comparison),
+        "rounds": rounds,
+        "memory_mib": memory,
+        "breakdown": break_down(comparison, pace, effort.rounds) if comparison.pinned else None,
+    }
+
+
+def _show(comparison: Comparison, pace: Pace, effort: Effort) -> dict[str, Any]:
+    result = measure(comparison, pace, effort)
+    print(*comparison_lines(_judged(result, pace)), "", sep="\n", flush=True)
+    return result
+
+
+def _judged(result: dict[str, Any], pace: Pace) -> dict[str, Any]:
+    """With what depends on the fastest calibration."""
+    rounds = result["rounds"]
+    breakdown = result["breakdown"]
+    if breakdown:
+        breakdown = {**breakdown, "is_throttled": breakdown["slowdown"] > SLOWEST}
+    return {
+        **result,
+        "summary": summarise(rounds, pace),
+        "rounds": [{**each, "dropped": reason_to_drop(each, pace)} for each in rounds],
+        "breakdown": breakdown,
+    }
+
+
+def _chosen(options: argparse.Namespace) -> list[Comparison]:
+    chosen = [each for each in comparisons() if options.only in str(each)]
+    if options.quick:
+        return [quick(each) for each in chosen if each.pinned and each.steps_per_execution == 1]
+    return chosen
+
+
+def _rounded(value: Any) -> Any:
+    """Floats to six significant digits, for people who read the file."""
+    if isinstance(value, float):
+        return float(f"{value:.{_DIGITS}g}")
+    if isinstance(value, dict):
+        return {name: _rounded(each) for name, each in value.items()}
+    return [_rounded(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.step", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="clean rounds wanted (default: 5)")
+    parser.add_argument("--most-rounds", type=int, help="when to give up (default: 3 x rounds)")
+    parser.add_argument("--only", default="", help="comparisons whose name holds this text")
+    parser.add_argument("--quick", action="store_true", help="one short round: does it run at all?")
+    parser.add_argument("--json", type=Path, help="file for all that was measured")
+    options = parser.parse_args()
+    if options.quick:
+        options.rounds = options.most_rounds = 1
+    return options
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Tables and numbers for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+_GAP = "   "
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table whose first column is text and whose others are numbers.
+
+    Args:
+        head: Titles of the columns.
+        rows: Cells, as many as titles.
+    """
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    rule = click.style("─" * (sum(widths) + len(_GAP) * (len(widths) - 1)), dim=True)
+    lines = [_line(row, widths) for row in rows]
+    return "\n".join([click.style(_line(head, widths), bold=True), rule, *lines])
+
+
+def facts(pairs: Sequence[tuple[str, str]]) -> str:
+    """Names and values, one pair per line."""
+    width = max(len(name) for name, _ in pairs)
+    named = [(click.style(name.ljust(width), dim=True), value) for name, value in pairs]
+    return "\n".join(f"{name}{_GAP}{value}" for name, value in named)
+
+
+def short(number: float, unit: str = "") -> str:
+    """Three digits and a prefix: 1234567 is `1.23 M`."""
+    prefixes = ["", "k", "M", "G", "T"]
+    while number >= 999.5 and len(prefixes) > 1:
+        number /= 1000
+        prefixes.pop(0)
+    whole = prefixes[0] == "" and number == int(number)
+    return f"{number:.{0 if whole else 3}{'f' if whole else 'g'}} {prefixes[0]}{unit}".rstrip()
+
+
+def percent(share: float) -> str:
+    """A share of 1 with one decimal."""
+    return f"{100 * share:.1f} %"
+
+
+def duration(seconds: float) -> str:
+    """The two largest units: `3 h 12 min`."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
+    first = next((at for at, (count, _) in enumerate(parts) if count), len(parts) - 1)
+    return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2])
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    first, *others = [
+        cell.rjust(width) if at else cell.ljust(width)
+        for at, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ]
+    return _GAP.join([first, *others]).rstrip()

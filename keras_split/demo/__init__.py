@@ -1,0 +1,1 @@
+"""The demonstration: one model trained whole and split, and what came out."""

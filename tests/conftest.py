@@ -1,0 +1,24 @@
+"""What holds for every test: one CPU, and nothing left behind for the next test."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+# The promise is for one CPU: with several threads the order of a sum is the scheduler's choice, and
+# then even two whole models differ. The environment reaches the private server as well.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@pytest.fixture(autouse=True)
+def keras_as_found():
+    """Takes Keras' global settings back to their defaults after each test."""
+    yield
+    # Tests of the pure rooms never import Keras, and need not wait for it.
+    keras = sys.modules.get("keras")
+    if keras is not None:
+        keras.config.set_floatx("float32")
+        keras.config.set_dtype_policy("float32")

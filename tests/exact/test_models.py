@@ -1,0 +1,190 @@
+"""Split training equals whole training for every shape of graph that can be cut."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from support.models import (
+    CLASSIFIES,
+    Case,
+    classes,
+    convolutional,
+    floats,
+    masked,
+    masked_to_the_end,
+    mlp,
+    mlp_case,
+    nested,
+    penalised,
+    residual,
+    several_inputs_and_outputs,
+    tokens,
+)
+from support.pairs import assert_trains_as_whole, paired_models
+
+IMAGES, NUMBERS = floats(6, 6, 2), floats(6)
+SENTENCES = tokens(7, 12)
+
+
+def images(build, cut):
+    return Case(build, cut, IMAGES, classes(), CLASSIFIES)
+
+
+def sentences(cut, build=masked):
+    return Case(build, cut, SENTENCES, classes(), CLASSIFIES)
+
+
+def numbers(build, cut):
+    return Case(build, cut, NUMBERS, classes(), CLASSIFIES)
+
+
+def both_ways(cut):
+    return Case(
+        several_inputs_and_outputs,
+        cut,
+        {"image": IMAGES, "facts": floats(5)},
+        {"kind": classes(), "size": floats(1)},
+        {
+            "loss": {"kind": "sparse_categorical_crossentropy", "size": "mse"},
+            "loss_weights": {"kind": 0.7, "size": 1.3},
+            "metrics": {"kind": ["accuracy"], "size": ["mae"]},
+        },
+    )
+
+
+CASES = {
+    "sequential": images(convolutional, "pool1"),
+    "batch_norm_last_on_the_client": images(convolutional, "norm1"),
+    "batch_norm_and_dropout_first_on_the_server": images(convolutional, "conv1"),
+    "skip_connection_across_the_cut": images(residual, "block1_relu"),
+    "skip_connection_beside_the_cut": images(residual, "block1_add"),
+    "several_inputs_and_outputs": both_ways("join"),
+    "several_names": both_ways(["look", "learn"]),
+    "nested_behind_the_cut": numbers(nested, "outer"),
+    "path_into_a_nested_model": numbers(nested, "outer/drop"),
+    "path_into_a_model_in_a_nested_model": numbers(nested, "outer/inner/first"),
+    "mask_after_embedding": sentences("embed"),
+    "mask_between_recurrent_layers": sentences("lower"),
+    "mask_up_to_the_loss": Case(masked_to_the_end, "embed", SENTENCES, SENTENCES, CLASSIFIES),
+    "additional_losses_on_both_sides": numbers(penalised, "low2"),
+    "additional_losses_at_the_cut": numbers(penalised, "low_energy"),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_training_split_equals_training_whole(case):
+    assert_trains_as_whole(
+        case.build,
+        case.cut,
+        case.settings(),
+        lambda model: case.fit(model, validation_data=(case.x, case.y)),
+    )
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_evaluating_and_predicting_split_equal_whole(case):
+    def use(model):
+        model.trainable_variables[0].assign(model.trainable_variables[0] * 2)
+        loss = model.evaluate(case.x, case.y, batch_size=8, verbose=0, return_dict=True)
+        return loss, model.predict(case.x, batch_size=8, verbose=0), model(case.x)
+    assert_trains_as_whole(case.build, case.cut, case.settings(), use)
+
+
+def test_lists_in_and_out_with_unnamed_losses():
+    def build():
+        first, second = keras.Input((6,)), keras.Input((6,))
+        low = keras.layers.Dense(5, name="low")
+        x = keras.layers.Subtract(name="less")([low(first), low(second)])
+        outputs = [keras.layers.Dense(2, name="one")(x), keras.layers.Dense(3, name="two")(x)]
+        return keras.Model([first, second], outputs)
+
+    case = Case(
+        build,
+        "less",
+        [NUMBERS, NUMBERS[::-1]],
+        [floats(2), floats(3)],
+        {"loss": ["mse", "mae"], "loss_weights": [0.3, 0.9], "metrics": [["mae"], ["mse", "mae"]]},
+    )
+    assert_trains_as_whole(case.build, case.cut, case.settings(), case.fit)
+
+
+def test_an_output_that_the_loss_leaves_out():
+    def build():
+        inputs = keras.Input((6,))
+        x = keras.layers.Dense(5, name="low")(inputs)
+        return keras.Model(inputs, [keras.layers.Dense(2, name="one")(x), keras.layers.Dense(3, name="two")(x)])
+
+    case = Case(build, "low", NUMBERS, [floats(2), floats(3)], {"loss": ["mse", None]})
+    assert_trains_as_whole(case.build, case.cut, case.settings(), case.fit)
+
+
+def test_a_frontier_tensor_that_the_loss_does_not_depend_on():
+    def build():
+        inputs = keras.Input((6,))
+        one = keras.layers.Dense(5, name="one_low")(inputs)
+        two = keras.layers.Dense(5, name="two_low")(inputs)
+        outputs = [keras.layers.Dense(2, name="one")(one), keras.layers.Dense(3, name="two")(two)]
+        return keras.Model(inputs, outputs)
+
+    case = Case(build, ["one_low", "two_low"], NUMBERS, [floats(2), floats(3)], {"loss": [None, "mse"]})
+    assert_trains_as_whole(case.build, case.cut, case.settings(), case.fit)
+
+
+def frozen(prefix):
+    def build():
+        model = convolutional()
+        for layer in model.layers:
+            layer.trainable = not layer.name.endswith(prefix)
+        return model
+
+    return build
+
+
+@pytest.mark.parametrize("side", ["1", "2"])
+def test_frozen_layers_on_one_side(side):
+    case = images(frozen(side), "pool1")
+    assert_trains_as_whole(case.build, case.cut, case.settings(), case.fit)
+
+
+def test_a_wholly_frozen_head_sends_and_receives_no_cut_gradients():
+    case = images(frozen("1"), "pool1")
+    with paired_models(case.build, case.cut) as pair:
+        _, history = pair.compile(case.settings()).both(case.fit)
+    with paired_models(convolutional, case.cut) as pair:
+        _, trained = pair.compile(case.settings()).both(case.fit)
+    sent = [np.max(each.history["bytes_sent"]) for each in (history, trained)]
+    received = [np.max(each.history["bytes_received"]) for each in (history, trained)]
+    assert sent[0] == pytest.approx(sent[1], rel=0.05)
+    assert received[0] < received[1] / 4
+
+
+def test_a_wholly_frozen_body():
+    def build():
+        model = convolutional()
+        for layer in model.layers[model.layers.index(model.get_layer("pool1")) + 1 :]:
+            layer.trainable = False
+        return model
+
+    case = images(build, "pool1")
+    assert_trains_as_whole(case.build, case.cut, case.settings(), case.fit)
+
+
+def test_splitting_leaves_the_given_model_as_it_was():
+    case = mlp_case()
+    keras.utils.set_random_seed(3)
+    model = mlp()
+    before = [np.array(each) for each in model.variables]
+    with paired_models(lambda: model, case.cut) as pair:
+        np.testing.assert_array_equal(pair.split.predict(case.x, verbose=0), model.predict(case.x, verbose=0))
+    for was, each in zip(before, model.variables, strict=True):
+        np.testing.assert_array_equal(was, each)
+
+
+def test_whole_model_has_what_both_halves_learned():
+    case = images(convolutional, "pool1")
+    with paired_models(case.build, case.cut) as pair:
+        pair.compile(case.settings()).both(case.fit)
+        for ours, theirs in zip(pair.whole.weights, pair.split.whole_model().weights, strict=True):
+            np.testing.assert_array_equal(ours, theirs)

@@ -1,0 +1,50 @@
+"""Certificates and servers that the tests of this folder share."""
+
+from __future__ import annotations
+
+import pytest
+
+from keras_split import certs
+from support import bodies
+from support.halves import Start, connect
+from support.processes import Server
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory):
+    """Certificates of one authority."""
+    folder = tmp_path_factory.mktemp("certificates") / "pki"
+    certs.create(folder, clients=["owner"])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_server(pki, tmp_path_factory):
+    """One server for all tests that leave it alive; it refuses NaN and messages above a mebibyte."""
+    folder = tmp_path_factory.mktemp("shared")
+    options = ["--seed", str(bodies.SEED), "--nan", "refuse", "--max-message-mib", "1"]
+    with Server(pki, folder, "support.bodies:small", bodies.CUT, *options) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def start(shared_server, tmp_path_factory):
+    """Where every test begins."""
+    return Start(shared_server, tmp_path_factory.mktemp("start") / "start.weights.h5")
+
+
+@pytest.fixture
+def connected(shared_server, start):
+    """Connects clients of the shared server, which is at its beginning again; closes them."""
+    clients = []
+
+    def make(address="", **options):
+        split = connect(shared_server, address, **options)
+        clients.append(split)
+        return split
+
+    yield lambda *arguments, **options: start.load(make(*arguments, **options))
+    shared_server.go_on()
+    shared_server.gate.open()
+    for split in clients:
+        split.close()

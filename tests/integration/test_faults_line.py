@@ -1,0 +1,119 @@
+"""A broken line costs time and nothing else: the step is sent again, and applied once."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from keras_split.errors import ConnectionLost, DeadlineExceeded, VersionMismatch
+from keras_split.session import Timeouts
+from keras_split.transport import options
+from support import bodies
+from support.gate import Meanwhile, until
+from support.halves import AtBatch, Witness, assert_equal_halves, train, trained_whole
+from support.proxy import Proxy
+
+BROKEN_STEP = 2
+# The tensors of a step: the frontier and the labels.
+STEP_BYTES = bodies.BATCH * (16 * 4 + 8)
+
+
+@pytest.fixture
+def proxy(shared_server):
+    with Proxy(shared_server.address) as proxy:
+        yield proxy
+
+
+def steps_of(split):
+    return split._halves.session().status().steps
+
+
+# A step takes some 1,000 bytes up and 1,200 down at this cut, TLS included.
+@pytest.mark.parametrize(
+    ("direction", "count"),
+    [("up", 1), ("up", 300), ("down", 1), ("down", 600)],
+    ids=["request not sent", "request in pieces", "request arrived", "reply in pieces"],
+)
+def test_a_step_cut_anywhere_is_applied_once(
+    connected, proxy, shared_server, direction, count
+):
+    split = connected(proxy.address)
+    before = steps_of(split)
+    train(split, callbacks=[AtBatch(BROKEN_STEP, lambda: proxy.after(direction, count, proxy.cut))])
+    assert proxy.connections == 2
+    assert steps_of(split) - before == 5
+    assert_equal_halves(trained_whole(), split, shared_server)
+
+
+def test_many_cuts_in_one_epoch_change_nothing(connected, proxy, shared_server):
+    split = connected(proxy.address)
+    cuts = [
+        AtBatch(batch, lambda at=batch: proxy.after("up" if at % 2 else "down", 97 * at, proxy.cut))
+        for batch in range(1, 8)
+    ]
+    train(split, 8, callbacks=cuts)
+    assert_equal_halves(trained_whole(8), split, shared_server)
+    assert proxy.connections == 8
+
+
+def test_a_slow_line_changes_nothing(connected, proxy, shared_server):
+    split = connected(proxy.address)
+    proxy.delay_seconds = 0.02
+    train(split)
+    assert_equal_halves(trained_whole(), split, shared_server)
+
+
+def test_a_step_sent_again_while_it_is_computed_is_applied_once(
+    connected, proxy, shared_server
+):
+    split, observer = connected(proxy.address), shared_server.observer()
+    before = observer.status().steps
+
+    def cut_while_computing(number):
+        shared_server.gate.until_reached(number)
+        received = observer.status().bytes_received
+        proxy.cut()
+        # A status request has no bytes of its own.
+        until(lambda: observer.status().bytes_received > received + STEP_BYTES)
+
+    with Meanwhile() as meanwhile:
+        hold = partial(shared_server.gate.while_held, meanwhile, cut_while_computing)
+        train(split, callbacks=[AtBatch(BROKEN_STEP, hold)])
+    assert proxy.connections == 2
+    assert observer.status().steps - before == 5
+    assert_equal_halves(trained_whole(), split, shared_server)
+
+
+def test_a_black_hole_is_noticed_by_the_deadline(connected, proxy, shared_server):
+    split = connected(proxy.address, timeouts=Timeouts(step_seconds=1))
+    witness = Witness(BROKEN_STEP, proxy.swallow)
+    with pytest.raises(DeadlineExceeded, match="did not answer within 1 s.*Timeouts"):
+        train(split, callbacks=[witness])
+    witness.assert_unchanged(split)
+    again = connected()
+    train(again)
+    assert_equal_halves(trained_whole(), again, shared_server)
+
+
+def test_a_black_hole_is_noticed_by_pings(connected, proxy, monkeypatch):
+    monkeypatch.setattr(options, "_KEEPALIVE_MS", 300)
+    monkeypatch.setattr(options, "_PING_TIMEOUT_MS", 300)
+    split = connected(proxy.address, timeouts=Timeouts(join_seconds=1, reconnect_seconds=0.1))
+    witness = Witness(BROKEN_STEP, proxy.swallow)
+    with pytest.raises((ConnectionLost, DeadlineExceeded)):
+        train(split, callbacks=[witness])
+    witness.assert_unchanged(split)
+
+
+def test_a_line_that_stays_broken_ends_the_training(connected, proxy):
+    split = connected(proxy.address)
+    witness = Witness(BROKEN_STEP, lambda: proxy.after("down", 600, proxy.refuse))
+    with pytest.raises(ConnectionLost, match="No connection to .*Check the address"):
+        train(split, callbacks=[witness])
+    witness.assert_unchanged(split)
+    # The lost step was applied there, and this half must not go on without it.
+    proxy.refuses = False
+    with pytest.raises(VersionMismatch, match="seen 2 updates and the server 3.*Restore both"):
+        train(split)
+    witness.assert_unchanged(split)

@@ -1,0 +1,45 @@
+"""Models for server processes, each a `support.bodies:function`."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from keras import layers
+
+from support.gate import GateLayer
+
+SEED = 23
+CUT = "low_drop"
+FEATURES = 12
+CLASSES = 4
+BATCH = 8
+
+
+def small() -> keras.Model:
+    """Statistics, seeds and optimizer variables on both sides of `CUT`."""
+    model = keras.Sequential(
+        [
+            keras.Input((FEATURES,)),
+            layers.Dense(16, activation="tanh", name="low"),
+            layers.BatchNormalization(name="low_norm"),
+            layers.Dropout(0.2, name="low_drop"),
+            GateLayer(name="gate"),
+            layers.Dense(16, activation="relu", name="high"),
+            layers.BatchNormalization(name="high_norm"),
+            layers.Dropout(0.2, name="high_drop"),
+            layers.Dense(CLASSES, activation="softmax", name="classes"),
+        ],
+        name="small",
+    )
+    model.compile(
+        keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    return model
+
+
+def data(batches: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    """Full batches, the same ones in every process."""
+    random = np.random.default_rng(3)
+    rows = batches * BATCH
+    x = random.normal(size=(rows, FEATURES)).astype("float32")
+    return x, random.integers(0, CLASSES, rows)

@@ -1,0 +1,125 @@
+"""Clients of a body that a server process serves, and the whole model that both halves must equal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_split import SplitModel
+from keras_split.partition import named_variables, partition
+from keras_split.session import Timeouts
+from keras_split.state import Shelf, Ticket, read, write
+from support import bodies
+from support.equality import assert_same_arrays, client_state, labelled, states_of_whole
+from support.processes import Server
+
+# Short where a test waits for the end of a peer that will never answer.
+QUICK = Timeouts(join_seconds=20, step_seconds=20, reconnect_seconds=0.5)
+
+
+def whole_model() -> keras.Model:
+    """The model that `keras-split serve support.bodies:small --seed SEED` has cut in two."""
+    keras.utils.set_random_seed(bodies.SEED)
+    return bodies.small()
+
+
+def train(model: Any, batches: int = 5, **options: Any) -> Any:
+    """Some batches of the same data in the same order."""
+    x, y = bodies.data(batches)
+    options = {"batch_size": bodies.BATCH, "shuffle": False, "verbose": 0, **options}
+    return model.fit(x, y, **options)
+
+
+def trained_whole(batches: int = 5, **options: Any) -> keras.Model:
+    """What undisturbed training leads to."""
+    model = whole_model()
+    train(model, batches, **options)
+    return model
+
+
+def connect(
+    server: Server, address: str = "", timeouts: Timeouts = QUICK, **options: Any
+) -> SplitModel:
+    """A client whose half starts where the whole model's does, not at weights of its own.
+
+    Args:
+        server: Its certificates are needed even where `address` is a proxy's.
+        address: Where to connect to; the server's by default.
+        timeouts: Of the client.
+        options: Further arguments of `SplitModel.connect`.
+    """
+    split = SplitModel.connect(
+        address or server.address, server.credentials(), timeouts=timeouts, **options
+    )
+    start = named_variables(partition(whole_model(), bodies.CUT).head.model)
+    write(named_variables(split.head), read(start))
+    return split
+
+
+def kept_state(split: SplitModel, server: Server) -> dict[str, np.ndarray]:
+    """All that the server has, from a snapshot that it is asked for."""
+    version, nonce = map(int, split.get_weights()[-1])
+    found = Shelf(server.checkpoints).get(Ticket(version, nonce))
+    assert found is not None
+    body = partition(whole_model(), bodies.CUT).body.model
+    return labelled(found[0], split.optimizer, body)
+
+
+def assert_equal_halves(whole: keras.Model, split: SplitModel, server: Server) -> None:
+    """Passes if both halves are, to the last bit of every variable, what the whole model is."""
+    client, body = states_of_whole(whole, bodies.CUT)
+    assert_same_arrays(client, client_state(split), "client")
+    assert_same_arrays(body, kept_state(split, server), "server")
+
+
+class Start:
+    """The beginning, to which every test takes a shared server back.
+
+    Args:
+        server: Which nobody has trained yet.
+        path: For the client's half.
+    """
+
+    def __init__(self, server: Server, path: Path):
+        self._path = path
+        split = connect(server)
+        split.save_weights(path)
+        split.close()
+
+    def load(self, split: SplitModel) -> SplitModel:
+        """Takes both halves there."""
+        split.load_weights(self._path)
+        return split
+
+
+class AtBatch(keras.callbacks.Callback):
+    """Does something right before a batch, counted over all epochs."""
+
+    def __init__(self, batch: int, action: Callable[[], object]):
+        super().__init__()
+        self._left = batch
+        self._action = action
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        if self._left == 0:
+            self.see()
+            self._action()
+        self._left -= 1
+
+    def see(self) -> None:
+        """For those who want to remember something first."""
+
+
+class Witness(AtBatch):
+    """Remembers the client's half as it was right before a batch."""
+
+    def see(self) -> None:
+        self._before = client_state(self.model)
+
+    def assert_unchanged(self, split: SplitModel) -> None:
+        """Passes if every variable of the half and of its optimizer is what it was."""
+        assert_same_arrays(self._before, client_state(split), "client")

@@ -1,0 +1,192 @@
+"""Small models, one for each way in which a graph can be cut, with data that fits them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers
+
+ROWS = 20
+CLASSES = 4
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model with all that it takes to train it.
+
+    Args:
+        build: Makes it anew; layers with weights have names of their own.
+        cut: Where to cut it.
+        x: Inputs of `ROWS` samples.
+        y: Labels.
+        compiled: Arguments of `compile`, without the optimizer.
+    """
+
+    build: Callable[[], keras.Model]
+    cut: str | list[str]
+    x: Any
+    y: Any
+    compiled: dict[str, Any] = field(default_factory=dict)
+
+    def settings(self, optimizer: Callable[[], Any] = lambda: "adam") -> Callable[[], dict[str, Any]]:
+        """Makes the arguments of `compile`, with an optimizer of their own."""
+        return lambda: {"optimizer": optimizer(), **self.compiled}
+
+    def fit(self, model: Any, **options: Any) -> Any:
+        """Two epochs of three batches, the last of them ragged."""
+        options = {"epochs": 2, "batch_size": 8, "verbose": 0, **options}
+        return model.fit(self.x, self.y, **options)
+
+
+def floats(*shape: int) -> np.ndarray:
+    """Inputs that are the same in every test."""
+    return np.random.default_rng(5).normal(size=(ROWS, *shape)).astype("float32")
+
+
+def classes() -> np.ndarray:
+    """One class per sample."""
+    return np.random.default_rng(6).integers(0, CLASSES, ROWS)
+
+
+def tokens(length: int, words: int) -> np.ndarray:
+    """Token ids, padded with zeros behind sentences of different lengths."""
+    random = np.random.default_rng(7)
+    found = random.integers(1, words, (ROWS, length))
+    lengths = random.integers(1, length + 1, (ROWS, 1))
+    return np.where(np.arange(length) < lengths, found, 0)
+
+
+CLASSIFIES = {"loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"]}
+
+
+def mlp() -> keras.Model:
+    """The cheapest model with something to train on both sides, Dropout included."""
+    return keras.Sequential(
+        [
+            keras.Input((6,)),
+            layers.Dense(8, activation="tanh", name="low"),
+            layers.Dropout(0.3, name="low_drop"),
+            layers.Dense(8, activation="relu", name="high"),
+            layers.Dropout(0.3, name="high_drop"),
+            layers.Dense(CLASSES, activation="softmax", name="classes"),
+        ]
+    )
+
+
+def mlp_case(cut: str = "low_drop", build: Callable[[], keras.Model] = mlp, **compiled: Any) -> Case:
+    """`mlp` and its data."""
+    return Case(build, cut, floats(6), classes(), {**CLASSIFIES, **compiled})
+
+
+def convolutional() -> keras.Model:
+    """BatchNormalization and Dropout on both sides."""
+    return keras.Sequential(
+        [
+            keras.Input((6, 6, 2)),
+            layers.Conv2D(4, 3, padding="same", name="conv1"),
+            layers.BatchNormalization(name="norm1"),
+            layers.ReLU(name="relu1"),
+            layers.Dropout(0.25, name="drop1"),
+            layers.MaxPooling2D(name="pool1"),
+            layers.Conv2D(6, 3, padding="same", name="conv2"),
+            layers.BatchNormalization(name="norm2"),
+            layers.ReLU(name="relu2"),
+            layers.SpatialDropout2D(0.25, name="drop2"),
+            layers.Flatten(name="flatten"),
+            layers.Dense(CLASSES, activation="softmax", name="classes"),
+        ]
+    )
+
+
+def residual() -> keras.Model:
+    """Two blocks with a way around each of them."""
+    inputs = keras.Input((6, 6, 2))
+    x = layers.Conv2D(4, 3, padding="same", name="stem")(inputs)
+    for block in ("block1", "block2"):
+        way = layers.Conv2D(4, 3, padding="same", name=f"{block}_conv1")(x)
+        way = layers.BatchNormalization(name=f"{block}_norm1")(way)
+        way = layers.ReLU(name=f"{block}_relu")(way)
+        way = layers.Conv2D(4, 3, padding="same", name=f"{block}_conv2")(way)
+        x = layers.Add(name=f"{block}_add")([x, way])
+    x = layers.GlobalAveragePooling2D(name="average")(x)
+    return keras.Model(inputs, layers.Dense(CLASSES, activation="softmax", name="classes")(x))
+
+
+def several_inputs_and_outputs() -> keras.Model:
+    """Dicts in and out, two branches on the client, two losses on the server."""
+    image = keras.Input((6, 6, 2), name="image")
+    facts = keras.Input((5,), name="facts")
+    seen = layers.Conv2D(3, 3, name="look")(image)
+    known = layers.Dense(7, activation="relu", name="learn")(facts)
+    seen = layers.Flatten(name="flatten")(seen)
+    x = layers.Concatenate(name="join")([seen, known])
+    x = layers.Dense(9, activation="tanh", name="think")(x)
+    kind = layers.Dense(CLASSES, activation="softmax", name="kind_layer")(x)
+    size = layers.Dense(1, name="size_layer")(x)
+    return keras.Model({"image": image, "facts": facts}, {"kind": kind, "size": size})
+
+
+def nested() -> keras.Model:
+    """A model inside a model inside a model."""
+    inner = keras.Sequential(
+        [keras.Input((8,)), layers.Dense(7, name="first"), layers.Dense(8, name="second")],
+        name="inner",
+    )
+    at = keras.Input((6,))
+    x = layers.Dense(8, activation="relu", name="before")(at)
+    x = layers.Dropout(0.2, name="drop")(x)
+    x = layers.Add(name="around")([x, inner(x)])
+    outer = keras.Model(at, layers.Dense(5, name="after")(x), name="outer")
+    inputs = keras.Input((6,))
+    return keras.Model(inputs, layers.Dense(CLASSES, activation="softmax", name="classes")(outer(inputs)))
+
+
+def masked() -> keras.Model:
+    """Padding that no layer behind the Embedding may look at."""
+    return keras.Sequential(
+        [
+            keras.Input((7,), dtype="int32"),
+            layers.Embedding(12, 5, mask_zero=True, name="embed"),
+            layers.LSTM(6, return_sequences=True, dropout=0.2, name="lower"),
+            layers.Bidirectional(layers.LSTM(4), name="upper"),
+            layers.Dense(CLASSES, activation="softmax", name="classes"),
+        ]
+    )
+
+
+def masked_to_the_end() -> keras.Model:
+    """A mask that decides which outputs count in the loss."""
+    return keras.Sequential(
+        [
+            keras.Input((7,), dtype="int32"),
+            layers.Embedding(12, 5, mask_zero=True, name="embed"),
+            layers.GRU(6, return_sequences=True, name="read"),
+            layers.Dense(12, activation="softmax", name="words"),
+        ]
+    )
+
+
+@keras.saving.register_keras_serializable("tests")
+class Energy(layers.Layer):
+    """Adds a loss of its own in every call."""
+
+    def call(self, inputs):
+        self.add_loss(1e-2 * keras.ops.mean(keras.ops.square(inputs)))
+        return inputs
+
+
+def penalised() -> keras.Model:
+    """Every kind of additional loss on both sides, in an order that a sum shows."""
+    inputs = keras.Input((6,))
+    x = layers.Dense(8, kernel_regularizer="l2", name="low")(inputs)
+    x = Energy(name="low_energy")(x)
+    x = layers.Dense(8, activity_regularizer="l1", bias_regularizer="l1_l2", name="low2")(x)
+    x = layers.Dense(8, kernel_regularizer="l1", activity_regularizer="l2", name="high")(x)
+    x = layers.ActivityRegularization(l1=1e-3, l2=1e-2, name="high_activity")(x)
+    x = Energy(name="high_energy")(x)
+    x = layers.Dense(CLASSES, kernel_regularizer="orthogonal", activation="softmax", name="classes")(x)
+    return keras.Model(inputs, x)

@@ -1,0 +1,178 @@
+"""Server processes for tests: started for real, and ended whatever happens."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from keras_split import Credentials
+from keras_split.session import Session
+from support.gate import Gate
+
+START_SECONDS = 120
+STOP_SECONDS = 30
+_TESTS = Path(__file__).parents[1]
+_READY = "Listening on "
+
+
+class Process:
+    """A Python process whose output is watched.
+
+    Args:
+        arguments: After `python`.
+        log: File for what it prints to stderr.
+        variables: Environment variables besides those of this process.
+    """
+
+    def __init__(
+        self, arguments: Sequence[str], log: Path, variables: dict[str, str] | None = None
+    ):
+        self._log = log
+        with open(log, "ab") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env={**environment(), **(variables or {})},
+            )
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def line(self, start: str, seconds: float = START_SECONDS) -> str:
+        """What follows `start` in the next line that begins so; fails if the process ends first."""
+        while True:
+            line = self._lines.get(timeout=seconds)
+            assert line is not None, f"The process ended before {start!r}. Its log:\n{self.log}"
+            if line.startswith(start):
+                return line[len(start) :].strip()
+
+    def wait(self, seconds: float = STOP_SECONDS) -> int:
+        """The exit code."""
+        return self._process.wait(seconds)
+
+    def terminate(self) -> None:
+        self._process.terminate()
+
+    def kill(self) -> None:
+        """SIGKILL, which nothing can soften."""
+        self._process.kill()
+
+    def pause(self) -> None:
+        """The process is there, and does nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._process.kill()
+        self._process.wait(STOP_SECONDS)
+        self._reader.join(STOP_SECONDS)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def _read(self) -> None:
+        for line in self._process.stdout or ():
+            self._lines.put(line)
+        self._lines.put(None)
+
+
+class Server(Process):
+    """`keras-split serve`.
+
+    Args:
+        pki: Folder with certificates, as `keras_split.certs.create` makes it.
+        folder: For the log and the snapshots.
+        source: `package.module:function`.
+        cut: Of the model.
+        options: Further options of the command.
+        port: 0 picks one.
+    """
+
+    def __init__(
+        self,
+        pki: Path,
+        folder: Path,
+        source: str,
+        cut: str,
+        *options: str,
+        port: int = 0,
+    ):
+        self.checkpoints = folder / "checkpoints"
+        self.gate = Gate(folder / "gate")
+        self._pki = pki
+        self._address = ""
+        command = ["-m", "keras_split", "serve", source, "--cut", cut, "--port", str(port)]
+        tls = ["--certificates", str(pki / "server")]
+        state = ["--checkpoint-dir", str(self.checkpoints)]
+        super().__init__(
+            [*command, *tls, *state, *options], folder / "server.log", self.gate.variables
+        )
+
+    @property
+    def address(self) -> str:
+        """`host:port`, once the server accepts calls."""
+        self._address = self._address or self.line(_READY)
+        return self._address
+
+    @property
+    def port(self) -> int:
+        return int(self.address.rpartition(":")[2])
+
+    def observer(self) -> Session:
+        """Asks for the server's status, on a connection of its own."""
+        return Session(self.address, self.credentials())
+
+    def credentials(self, client: str = "owner") -> Credentials:
+        return Credentials.from_directory(self._pki / client)
+
+
+def environment() -> dict[str, str]:
+    """This process' environment, for a child that imports what this process can."""
+    paths = [str(_TESTS), *filter(None, sys.path)]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process, zombies left aside."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
+
+
+def children_of(pid: int) -> list[int]:
+    """Processes that a process has started and that still run."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and is_running(int(entry.name)) and _parent(entry) == pid:
+            found.append(int(entry.name))
+    return found
+
+
+def _parent(entry: Path) -> int:
+    try:
+        return int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0

@@ -1,0 +1,234 @@
+"""The program's commands, as far as they need no process of their own."""
+
+from __future__ import annotations
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from keras import layers
+
+from keras_split.cli import main
+from keras_split.cli.random_data import random_data
+from keras_split.cli.text import duration, short, table
+
+COMMANDS = ("certs", "cuts", "demo", "serve", "status", "verify")
+USAGE, FAILED = 2, 1
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(main, arguments)
+
+
+@pytest.fixture
+def model_file(tmp_path):
+    model = keras.Sequential(
+        [keras.Input((4,)), layers.Dense(3, name="low"), layers.Dense(2, name="high")]
+    )
+    model.compile("sgd", "mse")
+    model.save(tmp_path / "model.keras")
+    return str(tmp_path / "model.keras")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command):
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert f"keras-split {command}" in result.output.replace("main", "keras-split")
+
+
+def test_the_group_lists_every_command():
+    assert set(main.commands) == set(COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (["serve", "a.module:build", "--cut", "low"], "keras-split certs --out certificates"),
+        (["serve", "a.module:build"], "--cut"),
+        (
+            ["serve", "a.module:build", "--cut", "low", "--insecure", "--host", "0.0.0.0"],
+            "bind-any",
+        ),
+        (["serve", "gone.keras", "--cut", "low", "--insecure"], "There is no file 'gone.keras'"),
+        (["serve", "build", "--cut", "low", "--insecure"], "package.module:function"),
+        (["cuts", "a.module:"], "package.module:function"),
+        (["verify", "model.keras", "--cut", "low"], "Expected package.module:function."),
+        (["status", "localhost:50051"], "--certificates DIR"),
+        (["demo", "--dataset", "imagenet"], "fashion_mnist"),
+    ],
+)
+def test_a_wrong_call_is_a_usage_error_that_says_what_to_write(arguments, advice):
+    result = run(*arguments)
+    assert result.exit_code == USAGE
+    assert advice in " ".join(result.output.split())
+
+
+def test_certificates_and_insecure_exclude_each_other(tmp_path):
+    tls = ["--certificates", str(tmp_path), "--insecure"]
+    assert run("status", "localhost:50051", *tls).exit_code == USAGE
+    assert run("serve", "a.module:build", "--cut", "low", *tls).exit_code == USAGE
+
+
+def test_an_error_is_one_line_and_no_traceback():
+    result = run("cuts", "no_such_module:build")
+    assert result.exit_code == FAILED
+    assert len(result.output.splitlines()) == 1
+    assert result.output.startswith("Error: Cannot import 'build' from 'no_such_module'")
+
+
+def test_an_error_of_no_kind_of_ours_names_itself_and_the_way_to_see_more(monkeypatch):
+    def fails(source):
+        raise KeyError(source)
+
+    monkeypatch.setattr("keras_split.server.source.load_model", fails)
+    result = run("cuts", "a.module:build")
+    assert result.exit_code == FAILED
+    assert result.output.startswith("Error: KeyError: 'a.module:build' (`keras-split --debug")
+
+
+def test_debug_shows_where_an_error_comes_from():
+    assert isinstance(run("--debug", "status", "nowhere", "--insecure").exception, ValueError)
+
+
+def test_certs_makes_a_set_and_overwrites_none(tmp_path):
+    out = tmp_path / "certificates"
+    options = ["--out", str(out), "--server", "compute.example", "--client", "hospital"]
+    result = run("certs", *options)
+    assert result.exit_code == 0
+    for party in ("server", "hospital"):
+        found = {path.name for path in (out / party).iterdir()}
+        assert found == {"ca.crt", "tls.crt", "tls.key"}
+    assert (
+        f"keras-split status compute.example:50051 --certificates {out / 'hospital'}"
+        in result.output
+    )
+    key = (out / "server" / "tls.key").read_bytes()
+    assert run("certs", *options).exit_code == FAILED
+    assert (out / "server" / "tls.key").read_bytes() == key
+
+
+def test_cuts_prints_what_list_cuts_finds(model_file):
+    found = json.loads(run("cuts", model_file, "--json").output)
+    assert [cut["name"] for cut in found] == ["low"]
+    assert found[0]["bytes_per_sample"] == 3 * 4
+    assert found[0]["client_parameters"] == 4 * 3 + 3
+    heading, _, line = run("cuts", model_file).output.splitlines()
+    assert heading.startswith("Cut") and line.startswith("low")
+
+
+def test_cuts_finds_functions_of_the_current_folder(tmp_path, monkeypatch, model_file):
+    text = f"import keras\ndef build():\n    return keras.models.load_model({model_file!r})\n"
+    (tmp_path / "model_of_this_folder.py").write_text(text)
+    monkeypatch.setattr("sys.path", ["/nowhere"])
+    monkeypatch.chdir(tmp_path)
+    assert "low" in run("cuts", "model_of_this_folder:build").output
+
+
+def test_serve_hands_every_option_to_the_server(tmp_path, monkeypatch, model_file):
+    calls = []
+
+    def serve_model(source, cut, options, ready):
+        calls.append((source, cut, options))
+        ready("localhost:1234")
+
+    monkeypatch.setattr("keras_split.server.serve_model", serve_model)
+    checkpoints = tmp_path / "checkpoints"
+    result = run(
+        *["serve", model_file, "--cut", "low", "--cut", "other", "--host", "::1", "--port", "7"],
+        *["--insecure", "--bind-any", "--checkpoint-dir", str(checkpoints), "--keep", "3"],
+        *["--seed", "11", "--deterministic", "--strategy", "mirrored", "--nan", "refuse"],
+        *["--reflection", "--max-message-mib", "5", "--max-calls", "6", "--max-signatures", "8"],
+        *["--lease-seconds", "9.5", "--combine-below", "0"],
+    )
+    assert (result.exit_code, result.output) == (0, "Listening on localhost:1234\n")
+    [(source, cut, options)] = calls
+    assert (source, cut) == (model_file, ("low", "other"))
+    assert (options.address, options.credentials) == ("[::1]:7", None)
+    assert options.insecure and options.bind_any and options.reflection and options.deterministic
+    assert (options.checkpoint_directory, options.keep) == (checkpoints, 3)
+    assert (options.seed, options.max_calls) == (11, 6)
+    serving = options.serving
+    assert (serving.strategy, serving.nan, serving.lease_seconds) == ("mirrored", "refuse", 9.5)
+    assert (serving.combine_below, serving.max_signatures) == (0, 8)
+    assert serving.limits.max_message_bytes == 5 * 2**20
+
+
+@pytest.mark.parametrize("equal", [True, False])
+def test_verify_tells_by_its_exit_code(monkeypatch, equal, model_file):
+    class Report:
+        def __init__(self):
+            self.equal = equal
+
+        def __str__(self):
+            return "what was found"
+
+    monkeypatch.setattr("keras_split.verification.verify", lambda *_, **__: Report())
+    monkeypatch.setattr(
+        "keras_split.server.source.load_model", lambda _: keras.models.load_model(model_file)
+    )
+    result = run("verify", "a.module:build", "--cut", "low")
+    assert (result.exit_code, result.output) == (0 if equal else FAILED, "what was found\n")
+
+
+LOSSES = {
+    "sparse_categorical_crossentropy": "int64",
+    "categorical_crossentropy": "float32",
+    "binary_crossentropy": "float32",
+    "kl_divergence": "float32",
+    "hinge": "float32",
+    "poisson": "float32",
+    "mse": "float32",
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_random_labels_fit_the_loss(loss):
+    outputs = layers.Dense(3, activation="softmax")(inputs := keras.Input((5,)))
+    model = keras.Model(inputs, outputs)
+    model.compile("sgd", loss)
+    x, y = random_data(model, 6, seed=0)
+    assert x.shape == (6, 5) and y.dtype == LOSSES[loss]
+    assert np.isfinite(model.test_on_batch(x, y))
+
+
+def test_random_data_fits_several_inputs_and_outputs():
+    words, numbers = keras.Input((None,), name="words"), keras.Input((2,), name="numbers")
+    mean = layers.GlobalAveragePooling1D()(layers.Embedding(7, 4)(words))
+    joined = layers.Concatenate()([mean, numbers])
+    outputs = {
+        "class": layers.Dense(3, activation="softmax")(joined),
+        "size": layers.Dense(1)(joined),
+    }
+    model = keras.Model({"numbers": numbers, "words": words}, outputs)
+    class_loss = keras.losses.SparseCategoricalCrossentropy()
+    model.compile("sgd", {"class": class_loss, "size": keras.losses.mean_squared_error})
+    x, y = random_data(model, 6, seed=0)
+    assert set(x) == {"numbers", "words"} and set(y) == {"class", "size"}
+    assert 0 <= x["words"].min() and x["words"].max() < 7
+    assert np.isfinite(model.test_on_batch(x, y)).all()
+
+
+def test_random_labels_are_not_guessed_for_ctc():
+    model = keras.Sequential([keras.Input((5, 2)), layers.Dense(3)])
+    model.compile("sgd", "ctc")
+    with pytest.raises(ValueError, match="--data"):
+        random_data(model, 6, seed=0)
+
+
+def test_numbers_are_short():
+    assert [short(number) for number in (0, 999, 1000, 1234567)] == ["0", "999", "1 k", "1.23 M"]
+    assert short(800, "B") == "800 B" and short(4.066, "ms") == "4.07 ms"
+    assert [duration(s) for s in (0.4, 75, 3600, 200_000)] == [
+        "0 s",
+        "1 min 15 s",
+        "1 h 0 min",
+        "2 d 7 h",
+    ]
+
+
+def test_a_table_lines_its_columns_up():
+    lines = table(("name", "size"), [("a", "1"), ("longer", "23456")]).splitlines()
+    assert [len(line) for line in lines[2:]] == [14, 14]

@@ -1,0 +1,109 @@
+"""A step counts once, however often and whenever it is sent."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from keras_split._proto.v1 import split_pb2 as pb
+from keras_split.codec import Message
+from keras_split.errors import RemoteFailure
+from keras_split.model.settings import common_settings
+from keras_split.numerics import Numerics
+from keras_split.partition import partition
+from keras_split.segment import Input
+from keras_split.server.served import Served, ServingOptions
+from keras_split.server.training import Training
+from keras_split.session import Exchange
+from keras_split.state import Shelf
+
+ROWS = 2
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Served:
+    layers = [keras.layers.Dense(3, name="low"), keras.layers.Dense(1, name="high")]
+    model = keras.Sequential([keras.Input((4,)), *layers])
+    model.compile("sgd", "mse")
+    parts = partition(model, "low")
+    body = Served(
+        parts.topology(), parts.body, Numerics.current(), Shelf(tmp_path), ServingOptions()
+    )
+    body.settle(json.dumps(common_settings(model.get_compile_config())))
+    return body
+
+
+def begin(served: Served, turn: int = 0) -> Training:
+    header = pb.Begin(client="owner", topology_digest=served.digest, turn=turn)
+    return Training(served, Message(pb.Header(begin=header), []))
+
+
+def prepared(served: Served) -> str:
+    smashed, label = Input("smashed", (None, 3), "float32"), Input("label", (None, 1), "float32")
+    exchange = Exchange("train", (smashed,), label, None, True)
+    return served.prepare(exchange.request("", served.digest)).signature
+
+
+def step(served: Served, signature: str, version: int = 0) -> Message:
+    header = pb.Step(signature=signature, version=version, step=77, lineage=served.turns.lineage)
+    tensors = [np.ones((ROWS, 3), "float32"), np.ones((ROWS, 1), "float32")]
+    return Message(pb.Header(step=header), tensors)
+
+
+def test_a_step_sent_again_while_it_is_computed_counts_once(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = prepared(served)
+    signature, traced = served.step_for(name)
+    started, go_on = threading.Event(), threading.Event()
+
+    def slowly(values, answer):
+        started.set()
+        go_on.wait(30)
+        traced(values, answer)
+
+    monkeypatch.setattr(served, "step_for", lambda _: (signature, slowly))
+    replies: list = []
+
+    def ask(turn: Training) -> threading.Thread:
+        message = step(served, name)
+        thread = threading.Thread(target=lambda: replies.append(turn._answer(message)))
+        thread.start()
+        return thread
+
+    broken = begin(served)
+    first = ask(broken)
+    assert started.wait(30)
+    served.turns.disconnect(broken._turn)
+    again = ask(begin(served, broken._turn))
+    again.join(0.2)  # Long enough to be decided about, if that did not wait for the first.
+    go_on.set()
+    first.join(30)
+    again.join(30)
+    served.engine.stop()
+    assert [each[0].stepped.version for each in replies] == [1, 1]
+    np.testing.assert_array_equal(replies[0][1][0], replies[1][1][0])
+    assert int(served.segment.optimizer.iterations) == 1
+
+
+def test_no_step_is_computed_on_an_update_that_failed_half_way(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = prepared(served)
+    signature, _ = served.step_for(name)
+
+    def answer_and_fail(values, answer):
+        answer(values)
+        raise MemoryError
+
+    monkeypatch.setattr(served, "step_for", lambda _: (signature, answer_and_fail))
+    turn = begin(served)
+    turn._answer(step(served, name))[2]()
+    with pytest.raises(RemoteFailure, match="Restore both halves"):
+        turn._answer(step(served, name, version=1))
+    served.engine.stop()
