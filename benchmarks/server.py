@@ -55,4 +55,4 @@ class BenchmarkServer(local.LocalServer):
 
 def use_for_all(server: BenchmarkServer) -> None:
     """Makes it the one that every SplitModel of this process uses."""
-    local._shared = server
+    local._shared[local._current()] = server

@@ -100,18 +100,26 @@ def _settings(threads: int | None) -> dict[str, object]:
         "intra_op_threads": own if threads is None else threads,
         "inter_op_threads": threading_config.get_inter_op_parallelism_threads(),
         "deterministic": is_op_determinism_enabled(),
+        "graph_rewriting": tf.config.optimizer.get_experimental_options(),
         "max_calls": _MAX_CALLS,
     }
 
 
-_shared: LocalServer | None = None
+_shared: dict[str, LocalServer] = {}
 _shared_lock = threading.Lock()
 
 
 def local_server() -> LocalServer:
-    """This process' private server, started at the first call and again if it died."""
-    global _shared
+    """This process' private server, started at the first call and again if it died.
+
+    TensorFlow takes such settings once per process, so there is one server for each that are asked for.
+    """
     with _shared_lock:
-        if _shared is None or _shared._owner != os.getpid() or _shared.process.poll() is not None:
-            _shared = LocalServer()
-        return _shared
+        server = _shared.get(_current())
+        if server is None or server._owner != os.getpid() or server.process.poll() is not None:
+            server = _shared[_current()] = LocalServer()
+        return server
+
+
+def _current() -> str:
+    return json.dumps(_settings(None), sort_keys=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 
@@ -89,12 +90,12 @@ def vgg(
     return _chain("vgg", input_shape, layers)
 
 
-def _conv(name: str, filters: int, size: int, seed: int | None, **options) -> keras.layers.Layer:
+def _conv(name: str, filters: int, size: int, seed: int | None, **options: Any) -> keras.layers.Layer:
     start = _start(seed, name)
     return keras.layers.Conv2D(filters, size, kernel_initializer=start, name=name, **options)
 
 
-def _dense(name: str, units: int, seed: int | None, **options) -> keras.layers.Layer:
+def _dense(name: str, units: int, seed: int | None, **options: Any) -> keras.layers.Layer:
     return keras.layers.Dense(units, kernel_initializer=_start(seed, name), name=name, **options)
 
 

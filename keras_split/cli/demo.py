@@ -23,21 +23,13 @@ _POSITIVE = click.IntRange(min=1)
 
 
 @click.command(short_help="Train a model whole and split, and compare.")
-@click.option(
-    "--dataset",
-    type=click.Choice(list(RECIPES)),
-    default="digits",
-    show_default=True,
-    help="Images.",
-)
+@click.option("--dataset", type=_DATASETS, default="digits", show_default=True, help="Images.")
 @click.option("--data-dir", type=FOLDER, help="Where tensorflow-datasets keeps prepared data.")
 @click.option("--manual-dir", type=PRESENT_FOLDER, help="Files that you fetched yourself.")
 @click.option("--epochs", type=_POSITIVE, help="Passes over the images. Default: by the data set.")
 @click.option("--batch-size", type=_POSITIVE, help="Images in a step. Default: by the data set.")
 @click.option("--cut", default="pool2", show_default=True, help="Layer to cut behind.")
-@click.option(
-    "--out", type=FOLDER, default=Path("demo-output"), show_default=True, help="Folder for files."
-)
+@click.option("--out", type=FOLDER, default=Path("demo-output"), show_default=True, help="Folder for files.")
 def demo(out: Path, **given: Any) -> None:
     """Train LeNet (for cifar10 a small VGG) whole, and split over two processes.
 

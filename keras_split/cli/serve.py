@@ -33,18 +33,14 @@ _POSITIVE = click.IntRange(min=1)
     help="Layer behind which the server's part begins; may be repeated.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port", type=click.IntRange(0, 65535), default=50051, show_default=True, help="0 picks one."
-)
+@click.option("--port", type=click.IntRange(0, 65535), default=50051, show_default=True, help="0 picks one.")
 @tls_options("server")
 @click.option("--bind-any", is_flag=True, help="With --insecure: also where others can reach it.")
 @click.option("--checkpoint-dir", type=FOLDER, help="Keep the state here, and resume from it.")
 @click.option("--keep", type=_POSITIVE, default=50, show_default=True, help="Snapshots kept.")
 @click.option("--seed", type=int, help="For a model that is built by a function.")
 @click.option("--deterministic", is_flag=True, help="Use TensorFlow's deterministic kernels.")
-@click.option(
-    "--strategy", default="single", show_default=True, help="single, or mirrored over all devices."
-)
+@click.option("--strategy", default="single", show_default=True, help="single, or mirrored over all devices.")
 @click.option(
     "--nan",
     type=click.Choice(["allow", "refuse"]),
@@ -101,9 +97,7 @@ def serve(model: str, cut: tuple[str, ...], **given: Any) -> None:
     allow_modules_here()
     from keras_split.server import serve_model
 
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
-    )
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     serve_model(model, cut, _options(**given), lambda at: click.echo(f"Listening on {at}"))
 
 

@@ -28,9 +28,7 @@ _POSITIVE = click.IntRange(min=1)
 @click.option("--batch-size", type=_POSITIVE, default=32, show_default=True, help="Rows in a step.")
 @click.option("--samples", type=_POSITIVE, default=100, show_default=True, help="Random rows.")
 @click.option("--seed", type=int, default=0, show_default=True, help="For weights and shuffling.")
-def verify(
-    build: str, cut: tuple[str, ...], data: str | None, samples: int, seed: int, **fit: int
-) -> None:
+def verify(build: str, cut: tuple[str, ...], data: str | None, samples: int, seed: int, **fit: int) -> None:
     """Train a model whole and split, and compare every variable after each step.
 
     The function returns the compiled model, which is built twice. Exits with 1 unless all is equal

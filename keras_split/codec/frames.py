@@ -63,7 +63,7 @@ def unpack(frames: Iterator[pb.Frame], limits: Limits) -> Message | None:
 def _little_endian_bytes(array: np.ndarray) -> memoryview:
     if sys.byteorder == "big":
         array = array.byteswap()
-    return memoryview(array.reshape(-1).view(np.uint8))
+    return memoryview(array.reshape(-1).view(np.uint8).data)
 
 
 def _chunks(views: Iterable[memoryview]) -> Iterator[bytes]:

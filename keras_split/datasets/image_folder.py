@@ -7,6 +7,7 @@ import os
 import tarfile
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import tensorflow_datasets as tfds
 
@@ -41,7 +42,7 @@ def open_images(source: Path, cache_dir: Path) -> tfds.ImageFolder:
 
 
 @tfds.decode.make_decoder()
-def decode_exactly(image, feature):
+def decode_exactly(image: Any, feature: Any) -> Any:
     """Decode JPEG bytes to `(32, 32, 3)` uint8, with the same pixels as Pillow's.
 
     TFDS' own decoder takes TensorFlow's fast transform, which darkens CIFAR-10 by 0.8 in 255.

@@ -66,9 +66,7 @@ class SplitModel(keras.Model):
         parts = partition(model, cut)
         refusals.check_policy(model._flatten_layers())
         server = local_server()  # Comes up while the user's program goes on.
-        open_session = partial(
-            private_session, parts, server.session, str(checkpoint_dir), timeouts
-        )
+        open_session = partial(private_session, parts, server.session, str(checkpoint_dir), timeouts)
         self._begin(parts.head, parts.topology(), Connection(open_session))
         self._halves.parts = parts
 
@@ -96,7 +94,7 @@ class SplitModel(keras.Model):
 
     connect = Connect()
 
-    def compile(  # type: ignore[override]
+    def compile(
         self,
         optimizer: Any = None,
         loss: Any = None,
@@ -208,17 +206,17 @@ class SplitModel(keras.Model):
     def make_train_function(self, force: bool = False) -> None:
         """Keras', with the server's errors coming out as they are."""
         super().make_train_function(force)
-        self.train_function = self._bridge.guarded(self.train_function)
+        self.train_function: Any = self._bridge.guarded(self.train_function)
 
     def make_test_function(self, force: bool = False) -> None:
         """Keras', with the server's errors coming out as they are."""
         super().make_test_function(force)
-        self.test_function = self._bridge.guarded(self.test_function)
+        self.test_function: Any = self._bridge.guarded(self.test_function)
 
     def make_predict_function(self, force: bool = False) -> None:
         """Keras', with the server's errors coming out as they are."""
         super().make_predict_function(force)
-        self.predict_function = self._bridge.guarded(self.predict_function)
+        self.predict_function: Any = self._bridge.guarded(self.predict_function)
 
     def get_weights(self) -> list[np.ndarray]:
         """The head's weights, and a ticket for the server's, which are kept under it."""
@@ -247,12 +245,14 @@ class SplitModel(keras.Model):
 
     def save_own_variables(self, store: Any) -> None:
         """Adds the server's ticket and the seeds, which Keras leaves out, to a file of weights."""
+        self._build_optimizer()
         store["ticket"] = self._halves.take_ticket()
         for name, value in self._halves.seeds().items():
             store[name] = np.asarray(value)
 
     def load_own_variables(self, store: Any) -> None:
         """Takes both halves to where they were when the file was written."""
+        self._build_optimizer()
         if "ticket" not in store:
             raise ValueError(
                 "The file holds no ticket for the server's half, so it was not saved by a SplitModel. "
@@ -261,6 +261,12 @@ class SplitModel(keras.Model):
         for name, variable in self._halves.seeds().items():
             variable.assign(np.asarray(store[name]))
         self._halves.use_ticket(np.asarray(store["ticket"]), weights_only=False)
+
+    def _build_optimizer(self) -> None:
+        # Keras builds one at the first fit, and skips what a file holds for an unbuilt one; the server's
+        # is always built and restored, and the two would go on from different updates.
+        if self.compiled and not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
 
     def get_config(self) -> dict[str, Any]:
         """The head and the frontier; no address, no keys, nothing of the body."""

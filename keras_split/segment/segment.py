@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from keras_split.segment.placement import Mirrored, Single
+from keras_split.segment.rows import share_rows
 from keras_split.segment.signature import Output, Signature
 from keras_split.segment.traced import Backward, RankedLosses, TracedInference, TracedStep, describe
 
@@ -101,6 +102,7 @@ class Segment:
         self.optimizer.finalize_variable_values(self.model.trainable_variables)
 
     def _forward(self, smashed: list[Any], training: bool) -> Any:
+        smashed = share_rows(smashed)
         for tensor, mask in zip(smashed, self._masks, strict=True):
             if mask is not None:
                 tensor._keras_mask = smashed[mask]

@@ -29,7 +29,10 @@ class Engine:
 
     def change(self, work: Callable[[], Result]) -> Result:
         """Runs alone, after all changes that were asked for before it."""
-        result, go_on = self.change_and_answer(lambda answer: answer(work()))
+        def answer_all(answer: Callable[[Result], None]) -> None:
+            answer(work())
+
+        result, go_on = self.change_and_answer(answer_all)
         go_on()
         return result
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from keras_split.server.process import ServerOptions, serve_owner
+from keras_split.server.served import ServingOptions
 from keras_split.transport import Credentials
 
 
@@ -25,10 +26,13 @@ def main(folder: Path, parent: int) -> None:
     settings = json.loads((folder / "settings.json").read_text())
     tf.config.threading.set_intra_op_parallelism_threads(settings["intra_op_threads"])
     tf.config.threading.set_inter_op_parallelism_threads(settings["inter_op_threads"])
+    tf.config.optimizer.set_experimental_options(settings["graph_rewriting"])
     options = ServerOptions(
         credentials=Credentials.from_directory(folder / "pki" / "server"),
         max_calls=settings["max_calls"],
         deterministic=settings["deterministic"],
+        # One client has nobody to be combined with, and gets the whole model's bits.
+        serving=ServingOptions(combine_below=0),
     )
     serve_owner(options, parent, ready=lambda address: _publish(folder / "address", address))
 

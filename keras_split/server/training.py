@@ -11,6 +11,7 @@ import numpy as np
 from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.codec import Message, pack, unpack
 from keras_split.errors import ProtocolError, Refused, TopologyError
+from keras_split.segment import TracedStep
 from keras_split.server.finite import compute_finite
 from keras_split.server.inspection import inspect
 from keras_split.server.preparation import check_values

@@ -38,12 +38,12 @@ def connected(shared_server, start):
     """Connects clients of the shared server, which is at its beginning again; closes them."""
     clients = []
 
-    def make(address="", **options):
+    def make(address="", *, at_start=True, **options):
         split = connect(shared_server, address, **options)
         clients.append(split)
-        return split
+        return start.load(split) if at_start else split
 
-    yield lambda *arguments, **options: start.load(make(*arguments, **options))
+    yield make
     shared_server.go_on()
     shared_server.gate.open()
     for split in clients:

@@ -9,19 +9,17 @@ import sys
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-
-from keras_split.transport import SERVICE
 from support import bodies
 from support.processes import Server, environment
+
+from keras_split.transport import SERVICE
 
 PNG = b"\x89PNG\r\n"
 
 
 def run(*arguments, **options):
     command = [sys.executable, *arguments]
-    return subprocess.run(
-        command, env=environment(), capture_output=True, text=True, timeout=120, **options
-    )
+    return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=120, **options)
 
 
 def test_help_does_not_wait_for_tensorflow():
@@ -68,13 +66,6 @@ def test_a_terminated_server_keeps_its_state_and_ends_well(pki, tmp_path):
         assert server.wait() == 0
         assert len(list(server.checkpoints.glob("*.state"))) == 1
         assert "Kept update 0" in server.log and "Traceback" not in server.log
-
-
-def test_an_address_in_use_ends_in_one_line(shared_server, pki, tmp_path):
-    port = shared_server.port
-    with Server(pki, tmp_path, "support.bodies:small", bodies.CUT, port=port) as server:
-        assert server.wait() == 1
-        assert f"Error: Cannot listen on 127.0.0.1:{port}" in server.log.splitlines()[-1]
 
 
 @pytest.mark.timeout(300)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
-
+from support.equality import assert_same_arrays, client_state, server_state
 from support.pairs import paired_models
+
+import keras_split
 
 X = np.linspace(-1, 1, 160, dtype="float32").reshape(40, 4)
 Y = X.sum(axis=1, keepdims=True)
@@ -31,3 +35,16 @@ def test_any_use_may_be_the_first(first: str) -> None:
     with paired_models(build, "low") as pair:
         whole, split = pair.compile(lambda: settings).both(FIRST[first])
     np.testing.assert_array_equal(whole, split)
+
+
+def test_weights_loaded_after_compile_bring_the_optimizer_along(tmp_path: Path) -> None:
+    split = keras_split.SplitModel(build(), "low")
+    settings = {"optimizer": "adam", "loss": "mse"}
+    split.compile(**settings)
+    split.fit(X, Y, verbose=0)
+    split.save_weights(tmp_path / "half.weights.h5")
+    before = client_state(split) | server_state(split)
+    split.compile(**settings)
+    split.load_weights(tmp_path / "half.weights.h5")
+    assert_same_arrays(before, client_state(split) | server_state(split), "loaded")
+    split.close()

@@ -13,6 +13,7 @@ CUT = "low_drop"
 FEATURES = 12
 CLASSES = 4
 BATCH = 8
+BATCHES = 5
 
 
 def small() -> keras.Model:
@@ -37,9 +38,9 @@ def small() -> keras.Model:
     return model
 
 
-def data(batches: int = 5) -> tuple[np.ndarray, np.ndarray]:
-    """Full batches, the same ones in every process."""
+def data() -> tuple[np.ndarray, np.ndarray]:
+    """`BATCHES` full batches, the same ones in every process."""
     random = np.random.default_rng(3)
-    rows = batches * BATCH
+    rows = BATCHES * BATCH
     x = random.normal(size=(rows, FEATURES)).astype("float32")
     return x, random.integers(0, CLASSES, rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,13 @@ import keras
 import numpy as np
 
 from keras_split import SplitModel
+from keras_split.errors import TrainerBusy
 from keras_split.partition import named_variables, partition
 from keras_split.session import Timeouts
 from keras_split.state import Shelf, Ticket, read, write
 from support import bodies
 from support.equality import assert_same_arrays, client_state, labelled, states_of_whole
+from support.gate import until
 from support.processes import Server
 
 # Short where a test waits for the end of a peer that will never answer.
@@ -27,17 +30,23 @@ def whole_model() -> keras.Model:
     return bodies.small()
 
 
-def train(model: Any, batches: int = 5, **options: Any) -> Any:
+def train(model: Any, batches: int = bodies.BATCHES, **options: Any) -> Any:
     """Some batches of the same data in the same order."""
-    x, y = bodies.data(batches)
+    rows = batches * bodies.BATCH
+    x, y = bodies.data()
     options = {"batch_size": bodies.BATCH, "shuffle": False, "verbose": 0, **options}
-    return model.fit(x, y, **options)
+    return model.fit(x[:rows], y[:rows], **options)
 
 
-def trained_whole(batches: int = 5, **options: Any) -> keras.Model:
-    """What undisturbed training leads to."""
+@functools.cache
+def trained_whole(steps: int = bodies.BATCHES) -> keras.Model:
+    """What undisturbed training leads to; to be looked at, and not to be trained on."""
     model = whole_model()
-    train(model, batches, **options)
+    epochs, rest = divmod(steps, bodies.BATCHES)
+    if epochs:
+        train(model, epochs=epochs)
+    if rest:
+        train(model, rest)
     return model
 
 
@@ -85,15 +94,23 @@ class Start:
     """
 
     def __init__(self, server: Server, path: Path):
-        self._path = path
+        self.path = path
         split = connect(server)
         split.save_weights(path)
         split.close()
 
     def load(self, split: SplitModel) -> SplitModel:
-        """Takes both halves there."""
-        split.load_weights(self._path)
+        """Takes both halves there, as soon as nobody else holds the turn."""
+        until(lambda: _loads(split, self.path))
         return split
+
+
+def _loads(split: SplitModel, path: Path) -> bool:
+    try:
+        split.load_weights(path)
+    except TrainerBusy:
+        return False  # The server has not seen yet that the one before has gone.
+    return True
 
 
 class AtBatch(keras.callbacks.Callback):

@@ -152,7 +152,7 @@ def masked() -> keras.Model:
             keras.Input((7,), dtype="int32"),
             layers.Embedding(12, 5, mask_zero=True, name="embed"),
             layers.LSTM(6, return_sequences=True, dropout=0.2, name="lower"),
-            layers.Bidirectional(layers.LSTM(4), name="upper"),
+            layers.Bidirectional(layers.LSTM(4, name="lstm"), name="upper"),
             layers.Dense(CLASSES, activation="softmax", name="classes"),
         ]
     )
@@ -184,7 +184,7 @@ def penalised() -> keras.Model:
     inputs = keras.Input((6,))
     x = layers.Dense(8, kernel_regularizer="l2", name="low")(inputs)
     x = Energy(name="low_energy")(x)
-    x = layers.Dense(8, activity_regularizer="l1", bias_regularizer="l1_l2", name="low2")(x)
+    x = layers.Dense(8, activity_regularizer="l1", bias_regularizer="l1", name="low2")(x)
     x = layers.Dense(8, kernel_regularizer="l1", activity_regularizer="l2", name="high")(x)
     x = layers.ActivityRegularization(l1=1e-3, l2=1e-2, name="high_activity")(x)
     x = Energy(name="high_energy")(x)

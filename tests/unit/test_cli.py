@@ -16,17 +16,16 @@ from keras_split.cli.text import duration, short, table
 
 COMMANDS = ("certs", "cuts", "demo", "serve", "status", "verify")
 USAGE, FAILED = 2, 1
+OPEN_TO_ALL = ("--insecure", "--host", "0.0.0.0")
 
 
 def run(*arguments: str):
-    return CliRunner().invoke(main, arguments)
+    return CliRunner().invoke(main, arguments, prog_name="keras-split")
 
 
 @pytest.fixture
 def model_file(tmp_path):
-    model = keras.Sequential(
-        [keras.Input((4,)), layers.Dense(3, name="low"), layers.Dense(2, name="high")]
-    )
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, name="low"), layers.Dense(2, name="high")])
     model.compile("sgd", "mse")
     model.save(tmp_path / "model.keras")
     return str(tmp_path / "model.keras")
@@ -36,7 +35,7 @@ def model_file(tmp_path):
 def test_every_command_explains_itself(command):
     result = run(command, "--help")
     assert result.exit_code == 0
-    assert f"keras-split {command}" in result.output.replace("main", "keras-split")
+    assert result.output.startswith(f"Usage: keras-split {command} ")
 
 
 def test_the_group_lists_every_command():
@@ -101,10 +100,7 @@ def test_certs_makes_a_set_and_overwrites_none(tmp_path):
     for party in ("server", "hospital"):
         found = {path.name for path in (out / party).iterdir()}
         assert found == {"ca.crt", "tls.crt", "tls.key"}
-    assert (
-        f"keras-split status compute.example:50051 --certificates {out / 'hospital'}"
-        in result.output
-    )
+    assert f"keras-split status compute.example:50051 --certificates {out / 'hospital'}" in result.output
     key = (out / "server" / "tls.key").read_bytes()
     assert run("certs", *options).exit_code == FAILED
     assert (out / "server" / "tls.key").read_bytes() == key
@@ -166,9 +162,7 @@ def test_verify_tells_by_its_exit_code(monkeypatch, equal, model_file):
             return "what was found"
 
     monkeypatch.setattr("keras_split.verification.verify", lambda *_, **__: Report())
-    monkeypatch.setattr(
-        "keras_split.server.source.load_model", lambda _: keras.models.load_model(model_file)
-    )
+    monkeypatch.setattr("keras_split.server.source.load_model", lambda _: keras.models.load_model(model_file))
     result = run("verify", "a.module:build", "--cut", "low")
     assert (result.exit_code, result.output) == (0 if equal else FAILED, "what was found\n")
 
@@ -198,16 +192,13 @@ def test_random_data_fits_several_inputs_and_outputs():
     words, numbers = keras.Input((None,), name="words"), keras.Input((2,), name="numbers")
     mean = layers.GlobalAveragePooling1D()(layers.Embedding(7, 4)(words))
     joined = layers.Concatenate()([mean, numbers])
-    outputs = {
-        "class": layers.Dense(3, activation="softmax")(joined),
-        "size": layers.Dense(1)(joined),
-    }
-    model = keras.Model({"numbers": numbers, "words": words}, outputs)
-    class_loss = keras.losses.SparseCategoricalCrossentropy()
-    model.compile("sgd", {"class": class_loss, "size": keras.losses.mean_squared_error})
+    kind, size = layers.Dense(3, activation="softmax")(joined), layers.Dense(1)(joined)
+    model = keras.Model({"numbers": numbers, "words": words}, {"kind": kind, "size": size})
+    kind_loss = keras.losses.SparseCategoricalCrossentropy()
+    model.compile("sgd", {"kind": kind_loss, "size": keras.losses.mean_squared_error})
     x, y = random_data(model, 6, seed=0)
-    assert set(x) == {"numbers", "words"} and set(y) == {"class", "size"}
-    assert 0 <= x["words"].min() and x["words"].max() < 7
+    assert set(x) == {"numbers", "words"} and set(y) == {"kind", "size"}
+    assert x["words"].min() >= 0 and x["words"].max() < 7
     assert np.isfinite(model.test_on_batch(x, y)).all()
 
 

@@ -1,0 +1,44 @@
+"""Tells TensorFlow that the tensors of a batch have equally many rows."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import tensorflow as tf
+
+
+def share_rows(tensors: list[Any]) -> list[Any]:
+    """The same values, known to agree in their first dimension.
+
+    In the unsplit model all of them come from one batch, and TensorFlow may fuse an addition of two of
+    them with the layer before; of inputs that arrive one by one it knows no such thing, and the sum
+    would round in another way. Joining and cutting them again proves it, at the price of two copies.
+
+    Args:
+        tensors: Any mixture of dtypes and ranks; those of a dtype are joined.
+    """
+    groups: dict[Any, list[int]] = {}
+    for at, tensor in enumerate(tensors):
+        if tensor.shape.rank and tensor.shape[0] is None and None not in tensor.shape[1:]:
+            groups.setdefault(tensor.dtype, []).append(at)
+    shared = list(tensors)
+    for places in groups.values():
+        if len(places) > 1:
+            for at, tensor in zip(places, _joined([tensors[at] for at in places]), strict=True):
+                shared[at] = tensor
+    return shared
+
+
+def _joined(tensors: list[Any]) -> list[Any]:
+    widths = [math.prod(tensor.shape[1:]) for tensor in tensors]
+    flat = [
+        tf.reshape(tensor, tf.stack([tf.shape(tensor)[0], width]))
+        for tensor, width in zip(tensors, widths, strict=True)
+    ]
+    joined = tf.concat(flat, axis=1)
+    rows = tf.shape(joined)[0]
+    return [
+        tf.reshape(part, tf.stack([rows, *tensor.shape[1:]]))
+        for part, tensor in zip(tf.split(joined, widths, axis=1), tensors, strict=True)
+    ]
