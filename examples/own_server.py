@@ -23,6 +23,7 @@ from keras_split import certs, datasets
 
 
 def main(quick: bool = False) -> None:
+    """Plays both parties, one after the other."""
     epochs = 1 if quick else 4
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -36,9 +37,7 @@ def main(quick: bool = False) -> None:
 def make_model(path: Path) -> None:
     """The server's party chooses the architecture, the optimizer and the loss."""
     model = keras_split.zoo.lenet((8, 8, 1))
-    model.compile(
-        optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"]
-    )
+    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     model.save(path)
 
 

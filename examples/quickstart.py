@@ -15,15 +15,14 @@ from keras_split import datasets
 
 
 def main(quick: bool = False) -> None:
+    """Trains, evaluates, and puts both halves together again."""
     keras.utils.set_random_seed(7)  # So that two runs print the same numbers.
     data = datasets.load("digits")
     model = keras_split.zoo.lenet(data.x_train.shape[1:])
 
     # Everything up to and including `pool2` stays here; what `pool2` produces is what travels.
     split = keras_split.SplitModel(model, cut="pool2")
-    split.compile(
-        optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"]
-    )
+    split.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     split.summary()
 
     history = split.fit(

@@ -21,6 +21,7 @@ LAYERS = keras.layers
 
 
 def main(quick: bool = False) -> None:
+    """Trains a whole network, freezes its first half, and trains the rest split."""
     keras.utils.set_random_seed(7)
     epochs = 1 if quick else 6
     data = datasets.load("digits")
@@ -72,12 +73,8 @@ def _task(data: datasets.Dataset, digits: range) -> dict[str, tuple]:
 
 def _train(model: keras.Model, task: dict[str, tuple], epochs: int) -> dict[str, list]:
     """The same lines for a whole and for a split model."""
-    model.compile(
-        optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"]
-    )
-    history = model.fit(
-        *task["train"], validation_data=task["test"], batch_size=32, epochs=epochs, verbose=2
-    )
+    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    history = model.fit(*task["train"], validation_data=task["test"], batch_size=32, epochs=epochs, verbose=2)
     return history.history
 
 

@@ -43,3 +43,12 @@ class Traffic(keras.callbacks.Callback):
         del logs
         if self.model.optimizer.use_ema:
             self._session().finalize()
+
+
+class Progress(keras.callbacks.ProgbarLogger):
+    """Keras' progress bar without the bytes, which would break its line in two."""
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Completes the bar."""
+        shown = {name: value for name, value in (logs or {}).items() if not name.startswith("bytes_")}
+        super().on_epoch_end(epoch, shown)

@@ -116,8 +116,8 @@ _BY_NAME: dict[str, type[SplitError]] = {
     )
 }
 
-# What BoringSSL prints when the handshake, and not the network, said no.
-_TLS_WORDS = ("ssl_error", "certificate")
+# What gRPC and BoringSSL print when the handshake, and not the network, said no.
+_TLS_WORDS = ("ssl_error", "certificate", "hostname verification")
 
 
 def from_rpc(error: grpc.RpcError, target: str) -> SplitError:
@@ -161,7 +161,7 @@ def _unavailable(details: str, target: str) -> SplitError:
             f"{target} does not speak TLS. Start the server with `--certificates DIR`, or, on this "
             "machine alone, connect with `insecure=True` and without `credentials`."
         )
-    if any(word in details.lower() for word in _TLS_WORDS):
+    if any(word in details.replace(target, "").lower() for word in _TLS_WORDS):
         return AuthenticationFailed(
             f"TLS with {target} failed: {_reason(details)}. Check that both sides have certificates "
             "of the same authority, that none has expired, and that the name in the server's "

@@ -37,8 +37,12 @@ def demo(out: Path, **given: Any) -> None:
     exits with 1 if they are not.
     """
     recipe = RECIPES[given["dataset"]]
+    from keras_split.datasets import check_available
+
     _say(f"{recipe.model_title} on {recipe.title}, whole and split")
     out.mkdir(parents=True, exist_ok=True)
+    # Before TensorFlow, whose start alone takes seconds.
+    check_available(given["dataset"], data_dir=given["data_dir"], manual_dir=given["manual_dir"])
     start_tensorflow(exact=True)
     from keras_split.demo.run import Plan, run
 

@@ -4,6 +4,6 @@ It loads tensorflow-datasets but not TensorFlow, which starts with the first dat
 """
 
 from keras_split.datasets.digits import KerasSplitDigits
-from keras_split.datasets.load import Dataset, DatasetUnavailable, load
+from keras_split.datasets.load import Dataset, DatasetUnavailable, check_available, load
 
-__all__ = ["Dataset", "DatasetUnavailable", "KerasSplitDigits", "load"]
+__all__ = ["Dataset", "DatasetUnavailable", "KerasSplitDigits", "check_available", "load"]

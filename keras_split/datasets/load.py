@@ -86,19 +86,47 @@ def load(
     >>> data.x_train.shape
     (1442, 8, 8, 1)
     """
-    if name not in _BUILDERS:
-        raise ValueError(
-            f"Unknown data set. Expected one of {sorted(_BUILDERS)}. Received: name={name!r}."
-        )
-    builder = tfds.builder(_BUILDERS[name], data_dir=data_dir, try_gcs=False)
+    builder = _builder(name, data_dir)
     if builder.data_path.exists():
         return _read(name, builder)
-    manual = None if manual_dir is None else Path(manual_dir).expanduser()
+    manual = _folder(manual_dir)
     if images := _jpeg_images(name, builder, manual):
         folder = open_images(images, _extract_dir(builder).with_name("cifar10_jpeg"))
         return _read(name, folder, "CIFAR-10 (JPEG)", decoders={"image": decode_exactly()})
     _prepare(name, builder, manual)
     return _read(name, builder)
+
+
+def check_available(
+    name: str,
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    manual_dir: str | os.PathLike[str] | None = None,
+) -> None:
+    """Finds out within a second whether `load` can begin, without TensorFlow.
+
+    Args:
+        name: As in `load`.
+        data_dir: As in `load`.
+        manual_dir: As in `load`.
+
+    Raises:
+        ValueError: Unknown name.
+        DatasetUnavailable: Not prepared and not to be had.
+    """
+    builder, manual = _builder(name, data_dir), _folder(manual_dir)
+    if not builder.data_path.exists() and not _jpeg_images(name, builder, manual):
+        _check_source(name, builder, manual)
+
+
+def _builder(name: str, data_dir: str | os.PathLike[str] | None) -> tfds.core.DatasetBuilder:
+    if name not in _BUILDERS:
+        raise ValueError(f"Unknown data set. Expected one of {sorted(_BUILDERS)}. Received: name={name!r}.")
+    return tfds.builder(_BUILDERS[name], data_dir=data_dir, try_gcs=False)
+
+
+def _folder(path: str | os.PathLike[str] | None) -> Path | None:
+    return None if path is None else Path(path).expanduser()
 
 
 def _jpeg_images(name: str, builder: tfds.core.DatasetBuilder, manual: Path | None) -> Path | None:

@@ -59,11 +59,3 @@ class TestScores(keras.callbacks.Callback):
         scores = self.model.evaluate(**self._data, verbose=0, return_dict=True)
         logs["test_accuracy"] = scores["accuracy"]
 
-
-class Bar(keras.callbacks.ProgbarLogger):
-    """Keras' progress bar without the bytes, which would break its line in two."""
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Completes the bar."""
-        shown = {name: value for name, value in logs.items() if not name.startswith("bytes_")}
-        super().on_epoch_end(epoch, shown)

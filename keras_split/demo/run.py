@@ -17,7 +17,7 @@ import tensorflow_datasets as tfds
 
 from keras_split import zoo
 from keras_split.datasets import Dataset, load
-from keras_split.demo.callbacks import Bar, StepClock, TestScores
+from keras_split.demo.callbacks import StepClock, TestScores
 from keras_split.demo.recipes import RECIPES, Recipe
 from keras_split.local import local_server
 from keras_split.model import SplitModel
@@ -164,7 +164,7 @@ def _train(model: Any, plan: Plan, data: Dataset) -> Training:
         batch_size=batch_size,
         # A bar that cannot go back in its line would fill a log file.
         verbose=1 if sys.stdout.isatty() else 2,
-        callbacks=[clock, TestScores(data.x_test, data.y_test, batch_size), Bar()],
+        callbacks=[clock, TestScores(data.x_test, data.y_test, batch_size)],
     ).history
     trained = model.whole_model() if isinstance(model, SplitModel) else model
     return Training(history, clock.median_seconds(), trained.get_weights())

@@ -10,7 +10,6 @@ from keras_split.digest import digest_of
 from keras_split.model.connection import Connection
 from keras_split.model.topology import build_head
 from keras_split.session import Session, Timeouts
-from keras_split.topology import validate_settings
 from keras_split.transport import Credentials
 
 
@@ -56,8 +55,6 @@ def _new(
 ) -> Any:
     session = Session(target, credentials, insecure=insecure, timeouts=timeouts, limits=limits)
     joined = session.join()
-    if joined.settings is not None:
-        validate_settings(joined.settings)
     head = build_head(joined.topology, custom_layers)
     connection = Connection(lambda: session, joined.digest)
     connection.joined()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -13,6 +14,8 @@ from keras_split.partition import Partition, named_variables
 from keras_split.numerics import Numerics
 from keras_split.session import Joined, Session, Timeouts
 from keras_split.state import read
+
+_ALREADY_THERE = {"__main__", "keras", "keras_split"}
 
 
 class Connection:
@@ -102,8 +105,15 @@ def private_session(
         "body": parts.body.to_config(),
         "variables": list(variables),
         "numerics": Numerics.current().to_config(),
+        "modules": _modules_of_own_objects(),
     }
     state: list[np.ndarray] = list(read(variables).values())
     session = open_session(timeouts)
     session.host(body, state, folder)
     return session
+
+
+def _modules_of_own_objects() -> list[str]:
+    """Where registered layers and functions are defined: Keras finds them once they are imported."""
+    found = {str(each.__module__) for each in keras.saving.get_custom_objects().values()}
+    return sorted(name for name in found if name.partition(".")[0] not in _ALREADY_THERE)

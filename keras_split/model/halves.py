@@ -16,6 +16,7 @@ from keras_split.model.settings import check_same
 from keras_split.partition import Part, Partition, named_variables
 from keras_split.session import Session
 from keras_split.state import Ticket, write
+from keras_split.topology import validate_settings
 
 
 class Halves:
@@ -55,14 +56,16 @@ class Halves:
         self._connection = connection
 
     def server_settings(self) -> dict[str, Any]:
-        """Settings that hold since the server keeps them, as Keras objects; else empty."""
+        """Settings that hold since the server keeps them, as Keras objects; else empty.
+
+        Raises:
+            TopologyError: The server's settings are more than plain options of Keras' own classes.
+        """
         if not self._keeps_settings():
             return {}
-        settings = self._connection.joined().settings
-        return {
-            name: keras.saving.deserialize_keras_object(each)
-            for name, each in (settings or {}).items()
-        }
+        # At each join anew: a server may say something else at the next one.
+        settings = validate_settings(self._connection.joined().settings or {})
+        return {name: keras.saving.deserialize_keras_object(each) for name, each in settings.items()}
 
     def settle(self, settings: dict[str, Any]) -> None:
         """Makes compile settings those of both sides."""

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from keras import tree
 
-from keras_split.callbacks import Traffic
+from keras_split.callbacks import Progress, Traffic
 from keras_split.local import local_server
 from keras_split.model import refusals
 from keras_split.model.bridge import Bridge
@@ -340,4 +340,4 @@ class SplitModel(keras.Model):
             return callbacks
         listed = [] if callbacks is None else tree.flatten(callbacks)
         refusals.check_callbacks(listed)
-        return [traffic, *listed]
+        return [traffic, *listed, Progress()]

@@ -73,7 +73,7 @@ class Segment:
     ) -> TracedInference:
         """Compiles inference; `outputs_only` leaves away what only losses need."""
         return TracedInference(
-            forward=lambda smashed: self._forward(smashed, training=False),
+            forward=lambda smashed: self._forward(share_rows(smashed), training=False),
             losses=None if outputs_only else self._losses,
             signature=signature,
             place=self._place,
@@ -102,7 +102,6 @@ class Segment:
         self.optimizer.finalize_variable_values(self.model.trainable_variables)
 
     def _forward(self, smashed: list[Any], training: bool) -> Any:
-        smashed = share_rows(smashed)
         for tensor, mask in zip(smashed, self._masks, strict=True):
             if mask is not None:
                 tensor._keras_mask = smashed[mask]
@@ -111,7 +110,8 @@ class Segment:
     def _forward_backward(
         self, signature: Signature, flat: tuple[Any, ...]
     ) -> Backward:
-        smashed = signature.smashed(flat)
+        # In front of the tape: behind it, a tensor that nobody reads would get a gradient of zeros.
+        smashed = share_rows(signature.smashed(flat))
         labels, sample_weight = signature.targets(flat)
         wanted = [at for at, each in enumerate(smashed) if each.dtype.is_floating]
         if not signature.wants_cut_gradients:

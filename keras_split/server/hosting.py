@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import json
 import secrets
 import tempfile
@@ -79,6 +81,7 @@ class Hosting:
             return list(self._models.values())
 
     def _build(self, config: dict[str, Any], folder: str, state: list[np.ndarray]) -> Served:
+        _import_all(config["modules"])
         numerics = Numerics(**config["numerics"])
         with numerics.applied():
             body = _rebuild(config["body"])
@@ -90,6 +93,14 @@ class Hosting:
         )
 
 
+def _import_all(modules: list[str]) -> None:
+    """Runs what registers the owner's own layers and functions."""
+    for module in modules:
+        # Keras names the object that is missing in the end, if it is needed at all.
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
+
+
 def _rebuild(config: dict[str, Any]) -> Part:
     try:
         return Part.from_config(config)
@@ -98,5 +109,5 @@ def _rebuild(config: dict[str, Any]) -> Part:
             "The server cannot rebuild the body. Own layers must live in a module that the server can "
             "import (not in __main__) and be registered with "
             "`keras.saving.register_keras_serializable`. Keras says: "
-            f"{' '.join(str(error).split())[:300]}"
+            f"{' '.join(str(error).split()).rpartition('Exception encountered: ')[2][:300]}"
         ) from error

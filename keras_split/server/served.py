@@ -21,7 +21,7 @@ from keras_split.server.engine import Engine
 from keras_split.numerics import Numerics
 from keras_split.server.preparation import read_signature, signature_name, write_outputs
 from keras_split.server.settings import parse_settings
-from keras_split.state import Bundle, Shelf, Ticket, optimizer_variables, read, write
+from keras_split.state import Bundle, CorruptState, Shelf, Ticket, optimizer_variables, read, write
 from keras_split.turns import Turns
 
 
@@ -151,9 +151,12 @@ class Served:
         """Goes back to a snapshot.
 
         Raises:
-            Refused: The shelf doesn't hold it.
+            Refused: The shelf doesn't hold it, or not as it was written.
         """
-        found = self._shelf.get(ticket)
+        try:
+            found = self._shelf.get(ticket)
+        except CorruptState as error:
+            raise Refused(f"{error} Restore the file from a backup, or go back further.") from None
         if found is None:
             raise Refused(
                 f"This server has no snapshot of version {ticket.version} with this ticket. A private "

@@ -13,7 +13,7 @@ import grpc
 
 from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.codec import Limits, Message, pack, unpack
-from keras_split.errors import ERROR_METADATA, ProtocolError, Refused, SplitError
+from keras_split.errors import ERROR_METADATA, ProtocolError, Refused, RemoteFailure, SplitError
 from keras_split.peer import check_peer, this_peer
 from keras_split.server.hosting import Hosting
 from keras_split.server.preparation import check_values
@@ -144,15 +144,17 @@ def _reported(context: grpc.ServicerContext) -> Iterator[None]:
     except SplitError as error:
         if not isinstance(error, Refused):
             _log.warning("%s: %s", type(error).__name__, error)
-        context.set_trailing_metadata(((ERROR_METADATA, type(error).__name__),))
-        context.abort(error.status, str(error))
+        _abort(context, error)
     except grpc.RpcError:
         raise  # The client went away while its stream was read.
     except Exception as error:
         if not context.is_active():
             raise
         _log.exception("A call failed.")
-        context.abort(
-            grpc.StatusCode.INTERNAL,
-            f"The server failed with {type(error).__name__}; its log says where",
-        )
+        what = f"The server failed with {type(error).__name__}; its log says where."
+        _abort(context, RemoteFailure(what))
+
+
+def _abort(context: grpc.ServicerContext, error: SplitError) -> None:
+    context.set_trailing_metadata(((ERROR_METADATA, type(error).__name__),))
+    context.abort(error.status, str(error))

@@ -12,10 +12,10 @@ from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.codec import Message, pack, unpack
 from keras_split.errors import ProtocolError, Refused, TopologyError
 from keras_split.segment import TracedStep
-from keras_split.server.finite import compute_finite
 from keras_split.server.inspection import inspect
 from keras_split.server.preparation import check_values
 from keras_split.server.served import Served
+from keras_split.server.stepping import compute, compute_finite
 from keras_split.state import Ticket
 from keras_split.turns import Verdict
 
@@ -106,10 +106,8 @@ class Training:
             served.last_reply = reply
             answer(reply)
 
-        if served.options.nan == "refuse":
-            compute_finite(traced, message.tensors, served.segment.variables(), answer_counted)
-        else:
-            traced(message.tensors, answer_counted)
+        compute_it = compute_finite if served.options.nan == "refuse" else compute
+        compute_it(traced, message.tensors, served.segment, answer_counted)
 
     def _snapshot(self, message: Message) -> Reply:
         del message

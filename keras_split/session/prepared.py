@@ -81,8 +81,13 @@ class Prepared:
 
     @classmethod
     def of(cls, reply: pb.PrepareReply, exchange: Exchange) -> Prepared:
-        """From the wire."""
+        """From the wire.
+
+        Raises:
+            ProtocolError: Such replies can't belong to such requests.
+        """
         outputs = tuple(_read_output(spec) for spec in reply.outputs)
+        _check_cut_gradients(outputs, exchange.smashed)
         count = sum(each.role == "output" for each in outputs)
         structure = unflatten_structure(range(count), reply.outputs_structure)
         return cls(reply.signature, outputs, structure, exchange)
@@ -103,6 +108,26 @@ class Prepared:
                     "version, and is the address right?"
                 )
         return list(values)
+
+
+def _check_cut_gradients(outputs: tuple[Output, ...], smashed: tuple[Input, ...]) -> None:
+    for each in outputs:
+        if each.role == "cut_gradient" and not any(
+            _belongs(each, tensor) for tensor in smashed[each.index : each.index + 1]
+        ):
+            raise ProtocolError(
+                f"The server announces a cut gradient of {each.dtype}{list(each.shape or ())} that "
+                "fits no frontier tensor. Do both sides run the same version?"
+            )
+
+
+def _belongs(gradient: Output, tensor: Input) -> bool:
+    ours, theirs = tensor.shape or (), gradient.shape or ()
+    return (
+        gradient.dtype == tensor.dtype
+        and len(ours) == len(theirs)
+        and all(None in pair or len(set(pair)) == 1 for pair in zip(ours, theirs, strict=True))
+    )
 
 
 def _fits(shape: tuple[int, ...], spec: Any) -> bool:

@@ -2,57 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import secrets
 import threading
 import time
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import grpc
 import numpy as np
 
 from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.codec import Limits, Message
 from keras_split.digest import digest_of
-from keras_split.errors import ConnectionLost, SplitError, TopologyError, from_rpc
+from keras_split.errors import ConnectionLost, ProtocolError, SplitError, TopologyError
 from keras_split.peer import check_peer, this_peer
 from keras_split.session.conversation import Conversation
+from keras_split.session.joined import Joined
+from keras_split.session.line import Line
 from keras_split.session.prepared import Exchange, Prepared
 from keras_split.session.timeouts import Timeouts
 from keras_split.state import Ticket
-from keras_split.transport import Credentials, Meter, open_channel, stub
+from keras_split.transport import Credentials, Meter
 
 
-@dataclass(frozen=True)
-class Joined:
-    """What the server told at the join.
-
-    Args:
-        topology: The client's part and the frontier; to be validated before it is built.
-        digest: Of the topology.
-        settings: Keras-serialised compile settings, or None.
-        accepts_settings: Whether the client may send its own.
-        body: Layers and parameters of the body, for display.
-        version: Updates that the server has applied.
-    """
-
-    topology: dict[str, Any]
-    digest: str
-    settings: dict[str, Any] | None
-    accepts_settings: bool
-    body: dict[str, Any]
-    version: int
+# Between two attempts to resume a turn.
+_PAUSE_SECONDS = 0.2
 
 
 class Session:
     """Joins, prepares, trains and infers; one per SplitModel.
-
-    The channel is opened at the first call and belongs to one process: a fork that inherits it opens
-    its own.
 
     Args:
         target: `host:port`.
@@ -72,17 +52,19 @@ class Session:
         limits: Limits | None = None,
     ):
         self.target = target
-        self.meter = Meter()
         self.version = 0
         self._lineage = 0
-        self._connection = (credentials, insecure)
+        self._line = Line(
+            target,
+            credentials,
+            insecure=insecure,
+            limits=limits or Limits(),
+            when_opened=self._forget_streams,
+        )
         self._timeouts = timeouts or Timeouts()
-        self._limits = limits or Limits()
         self._client = secrets.token_hex(8)
         self._model = ""
         self._digest = ""
-        self._channel: grpc.Channel | None = None
-        self._channel_pid = 0
         self._training: Conversation | None = None
         self._inferring: Conversation | None = None
         self._hosting: Conversation | None = None
@@ -90,6 +72,11 @@ class Session:
         self._warned = False
         self._known: set[str] = set()
         self._infer_lock = threading.Lock()
+
+    @property
+    def meter(self) -> Meter:
+        """Bytes of all calls."""
+        return self._line.meter
 
     def __repr__(self) -> str:
         return f"<Session with {self.target}>"
@@ -160,19 +147,16 @@ class Session:
         give_up = time.monotonic() + self._timeouts.reconnect_seconds
         while True:
             try:
-                self._enter_turn()
-                self._prepare_again(prepared)
-                step.lineage = self._lineage
-                message = self._in_turn(
-                    pb.Header(step=step), tensors, "stepped", self._timeouts.step_seconds
-                )
+                message = self._ask_step(prepared, step, tensors)
                 break
             except ConnectionLost:
                 if time.monotonic() > give_up or not self._turn:
                     raise
-                time.sleep(0.2)
+                time.sleep(_PAUSE_SECONDS)
         values = prepared.check(message.tensors, self.target)
-        self.version = message.header.stepped.version
+        if message.header.stepped.version != self.version + 1:
+            raise ProtocolError(f"{self.target} answered a step without counting it.")
+        self.version += 1
         return values
 
     def infer(
@@ -236,8 +220,16 @@ class Session:
         self.end_inference()
         if self._hosting is not None:
             self._hosting.close()
-        if self._channel is not None and self._channel_pid == os.getpid():
-            self._channel.close()
+        self._line.close()
+
+    def _ask_step(
+        self, prepared: Prepared, step: pb.Step, tensors: Sequence[np.ndarray]
+    ) -> Message:
+        with self._in_turn() as training:
+            self._prepare_again(prepared)
+            step.lineage = self._lineage
+            header = pb.Header(step=step)
+            return training.ask(header, tensors, "stepped", self._timeouts.step_seconds)
 
     def _ask_inference(
         self, prepared: Prepared, header: pb.Header, tensors: Sequence[np.ndarray]
@@ -247,8 +239,10 @@ class Session:
         try:
             self._prepare_again(prepared)
             return self._inferring.ask(header, tensors, "inferred", self._timeouts.step_seconds)
-        except SplitError:
+        except SplitError as error:
             self._inferring = None
+            if isinstance(error, ConnectionLost):
+                self._hang_up()
             raise
 
     def _prepare_again(self, prepared: Prepared) -> None:
@@ -270,18 +264,21 @@ class Session:
         """Inside the turn if there is one, else in a turn of its own."""
         keeps_turn = self._training is not None
         try:
-            return self._in_turn(header, (), reply, self._timeouts.state_seconds)
+            with self._in_turn() as training:
+                return training.ask(header, (), reply, self._timeouts.state_seconds)
         finally:
             if not keeps_turn:
                 self.end_turn()
 
-    def _in_turn(
-        self, header: pb.Header, tensors: Sequence[np.ndarray], reply: str, seconds: float
-    ) -> Message:
+    @contextlib.contextmanager
+    def _in_turn(self) -> Iterator[Conversation]:
+        """The turn's stream, which is of no use any more once something went wrong."""
         try:
-            return self._enter_turn().ask(header, tensors, reply, seconds)
-        except SplitError:
+            yield self._enter_turn()
+        except SplitError as error:
             self._training = None
+            if isinstance(error, ConnectionLost):
+                self._hang_up()
             raise
 
     def _enter_turn(self) -> Conversation:
@@ -304,21 +301,19 @@ class Session:
 
     def _converse(self, name: str) -> Conversation:
         self._known.clear()  # It may be another process that answers from now on.
-        return Conversation(stub(self._open(), name, self.meter), self.target, self._limits)
+        return self._line.converse(name)
 
     def _call(self, name: str, request: Any, seconds: float) -> Any:
         try:
-            return stub(self._open(), name, self.meter)(request, timeout=seconds)
-        except grpc.RpcError as error:
-            raise from_rpc(error, self.target) from None
+            return self._line.call(name, request, seconds)
+        except ConnectionLost:
+            self._hang_up()
+            raise
 
-    def _open(self) -> grpc.Channel:
-        if self._channel is None or self._channel_pid != os.getpid():
-            credentials, insecure = self._connection
-            self._channel = open_channel(
-                self.target, credentials, insecure=insecure, limits=self._limits
-            )
-            self._channel_pid = os.getpid()
-            # What a fork inherits of open streams is of no use to it.
-            self._training = self._inferring = self._hosting = None
-        return self._channel
+    def _hang_up(self) -> None:
+        # A hosted body goes with its connection, so that one is held for as long as there is hope.
+        if self._hosting is None:
+            self._line.close()
+
+    def _forget_streams(self) -> None:
+        self._training = self._inferring = self._hosting = None

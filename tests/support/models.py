@@ -188,5 +188,6 @@ def penalised() -> keras.Model:
     x = layers.Dense(8, kernel_regularizer="l1", activity_regularizer="l2", name="high")(x)
     x = layers.ActivityRegularization(l1=1e-3, l2=1e-2, name="high_activity")(x)
     x = Energy(name="high_energy")(x)
-    x = layers.Dense(CLASSES, kernel_regularizer="orthogonal", activation="softmax", name="classes")(x)
+    orthogonal = keras.regularizers.OrthogonalRegularizer()
+    x = layers.Dense(CLASSES, kernel_regularizer=orthogonal, activation="softmax", name="classes")(x)
     return keras.Model(inputs, x)

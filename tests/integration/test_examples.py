@@ -1,0 +1,49 @@
+"""Each example runs as its first line says, in a process of its own, and shows what it claims."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(name: str, folder: Path) -> str:
+    """What an example prints on little data."""
+    # Also where the package is not installed; and in a folder that shows what is left behind.
+    paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / name), "--quick"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        timeout=150,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert "Traceback" not in done.stderr
+    assert not list(folder.iterdir())
+    return done.stdout
+
+
+def test_the_quickstart_trains_and_its_halves_fit_together(tmp_path: Path) -> None:
+    printed = run("quickstart.py", tmp_path)
+    assert float(re.search(r"never trained on: (0\.\d+)", printed)[1]) > 0.5
+    assert "predicts exactly what the split one does: True" in printed
+
+
+def test_a_server_of_ones_own_is_found_again_after_loading(tmp_path: Path) -> None:
+    printed = run("own_server.py", tmp_path)
+    before, after = re.search(r"Accuracy (0\.\d+) before saving and (0\.\d+) after", printed).groups()
+    assert before == after
+    assert float(after) > 0.5
+
+
+def test_a_frozen_head_gets_no_gradients(tmp_path: Path) -> None:
+    printed = run("transfer_learning.py", tmp_path)
+    sent, received = re.search(r"epoch sent ([\d,]+) bytes and received ([\d,]+)", printed).groups()
+    assert int(received.replace(",", "")) < int(sent.replace(",", "")) / 10
+    assert "The head is what it was: True" in printed
