@@ -57,8 +57,7 @@ def summarise(rounds: Sequence[Round], pace: Pace) -> dict[str, Any]:
             summary[f"{name}_samples_per_second"] = _middle_and_best(rates)
         summary["ratio"] = _middle_and_best([each["ratio"] for each in clean])
         summary["ratio"]["of_bests"] = (
-            summary["split_samples_per_second"]["best"]
-            / summary["whole_samples_per_second"]["best"]
+            summary["split_samples_per_second"]["best"] / summary["whole_samples_per_second"]["best"]
         )
     return summary
 

@@ -25,8 +25,12 @@ class BenchmarkServer(local.LocalServer):
         self._core = core
         self._marks = marks
         self._counts = counts
-        self.proxy: CountingProxy | None = None
+        self._proxy: CountingProxy | None = None
         super().__init__()
+
+    def socket_bytes(self) -> dict[str, int]:
+        """Bytes so far, `up` from the client and `down` to it; zeros without `counts`."""
+        return self._proxy.bytes if self._proxy else {"up": 0, "down": 0}
 
     def _start(self) -> subprocess.Popen[bytes]:
         with machine.pinned(self._core):
@@ -48,9 +52,9 @@ class BenchmarkServer(local.LocalServer):
         address = super()._address()
         if not self._counts:
             return address
-        if self.proxy is None:
-            self.proxy = CountingProxy(address)
-        return self.proxy.address
+        if self._proxy is None:
+            self._proxy = CountingProxy(address)
+        return self._proxy.address
 
 
 def use_for_all(server: BenchmarkServer) -> None:

@@ -18,6 +18,8 @@ from benchmarks.table import comparison_lines, wire_lines
 from benchmarks.wire import measure_wire
 
 _DIGITS = 6
+# Where a measurement of everything goes by itself; a part of it goes nowhere without `--json`.
+_RESULT = Path("benchmarks/results/step.json")
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ def main() -> None:
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(_rounded(report), indent=1) + "\n")
+        print(f"All that was measured is in {options.json}")
 
 
 def measure(comparison: Comparison, pace: Pace, effort: Effort) -> dict[str, Any]:
@@ -115,10 +118,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--most-rounds", type=int, help="when to give up (default: 3 x rounds)")
     parser.add_argument("--only", default="", help="comparisons whose name holds this text")
     parser.add_argument("--quick", action="store_true", help="one short round: does it run at all?")
-    parser.add_argument("--json", type=Path, help="file for all that was measured")
+    parser.add_argument("--json", type=Path, help=f"file for all that was measured ({_RESULT})")
     options = parser.parse_args()
     if options.quick:
         options.rounds = options.most_rounds = 1
+    elif not (options.only or options.json):
+        options.json = _RESULT
     return options
 
 

@@ -36,6 +36,7 @@ def _speed(summary: dict[str, Any], bar: float | None) -> Iterator[str]:
     dropped = f"{summary['throttled_rounds']} throttled, {summary['disturbed_rounds']} disturbed"
     yield f"  rounds              {summary['clean_rounds']} count; dropped: {dropped}"
     if not summary["clean_rounds"]:
+        yield "  no speed to report  the machine was never at full speed and free of other work"
         return
     for name in ("whole", "split"):
         rate = summary[f"{name}_samples_per_second"]

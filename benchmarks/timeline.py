@@ -46,9 +46,7 @@ def break_down(marks: dict[str, np.ndarray], alone: dict[str, float]) -> dict[st
     whole = np.diff(marks["client left"])
     outside = marks["client entered"][1:] - marks["client left"][:-1]
     typical = _typical(whole)
-    detail = {
-        name: _mean(marks[end] - marks[begin], typical) for name, (begin, end) in _PARTS.items()
-    }
+    detail = {name: _mean(marks[end] - marks[begin], typical) for name, (begin, end) in _PARTS.items()}
     block = float(outside[typical].mean())
     parts = {"client forward": alone["forward"]}
     parts |= {name: sum(detail[each] for each in names) for name, names in _SUMS.items()}

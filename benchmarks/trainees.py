@@ -82,14 +82,11 @@ class Split(Whole):
         job: What to train.
     """
 
+    _marks: Path | None = None
+
     def __init__(self, job: Job):
-        self._folder = tempfile.TemporaryDirectory()
-        marks = Path(self._folder.name, "marks") if job.records else None
-        if marks:
-            recording.create(marks)
-        self._server = BenchmarkServer(job.server_core, marks=marks, counts=job.counts)
+        self._server = BenchmarkServer(job.server_core, marks=self._marks, counts=job.counts)
         use_for_all(self._server)
-        self._recorder = recording.ClientRecorder(marks) if job.records or job.counts else None
         super().__init__(job)
 
     def memory(self) -> dict[str, float]:
@@ -104,31 +101,10 @@ class Split(Whole):
         """Seconds of the head's own parts of a step, each timed by itself."""
         return parts.head(self._model, self._x, self._comparison)
 
-    def breakdown(self) -> dict[str, Any]:
-        """Where the time of a step goes, in seconds per step."""
-        assert self._recorder is not None
-        first = self._recorder.steps
-        seconds = self._fit() / self._comparison.steps
-        marks = self._recorder.since(first)
-        return {"step": seconds, **timeline.break_down(marks, self.parts())}
-
-    def traffic(self) -> dict[str, dict[str, int]]:
-        """Bytes of one run, up and down: the tensors' own, as metered, and on the socket."""
-        assert self._recorder is not None
-        session, proxy = self._model._halves.session(), self._server.proxy
-        before = _traffic(self._recorder, session.meter, proxy)
-        self._fit()
-        after = _traffic(self._recorder, session.meter, proxy)
-        return {
-            kind: {way: after[kind][way] - before[kind][way] for way in ways}
-            for kind, ways in before.items()
-        }
-
     def close(self) -> None:
         """Ends the server."""
         self._model.close()
         self._server.stop()
-        self._folder.cleanup()
 
     def _build(self) -> Any:
         return keras_split.SplitModel(super()._build(), self._comparison.cut)
@@ -138,6 +114,58 @@ class Split(Whole):
             "client": machine.cpu_seconds(os.getpid()),
             "server": machine.cpu_seconds(self._server.process.pid),
         }
+
+
+class Recorded(Split):
+    """A split model with instruments, so not for comparing speed.
+
+    Args:
+        job: What to train, and what to record.
+    """
+
+    def __init__(self, job: Job):
+        self._folder = tempfile.TemporaryDirectory()
+        if job.records:
+            self._marks = Path(self._folder.name, "marks")
+            recording.create(self._marks)
+        self._recorder = recording.ClientRecorder(self._marks)
+        super().__init__(job)
+
+    def breakdown(self) -> dict[str, Any]:
+        """Where the time of a step goes, in seconds per step."""
+        first = self._recorder.steps
+        seconds = self._fit() / self._comparison.steps
+        marks = self._recorder.since(first)
+        return {"step": seconds, **timeline.break_down(marks, self.parts())}
+
+    def traffic(self) -> dict[str, dict[str, int]]:
+        """Bytes of one run, up and down: the tensors' own, as metered, and on the socket."""
+        before = self._traffic()
+        self._fit()
+        after = self._traffic()
+        return {
+            kind: {way: after[kind][way] - before[kind][way] for way in ways} for kind, ways in before.items()
+        }
+
+    def close(self) -> None:
+        """Ends the server, and forgets its marks."""
+        super().close()
+        self._folder.cleanup()
+
+    def _traffic(self) -> dict[str, dict[str, int]]:
+        meter = self._model._halves.session().meter
+        return {
+            "tensors": dict(self._recorder.tensor_bytes),
+            "metered": {"up": meter.sent, "down": meter.received},
+            "socket": dict(self._server.socket_bytes()),
+        }
+
+
+def trainee(job: Job) -> Whole:
+    """The kind that a job asks for."""
+    if not job.is_split:
+        return Whole(job)
+    return Recorded(job) if job.records or job.counts else Split(job)
 
 
 class _EpochClock(keras.callbacks.Callback):
@@ -164,11 +192,3 @@ def _data(comparison: Comparison) -> tuple[np.ndarray, np.ndarray]:
     count = comparison.batch * comparison.steps
     x = random.standard_normal((count, *comparison.shape), np.float32)
     return x, random.integers(0, 10, count)
-
-
-def _traffic(recorder: Any, meter: Any, proxy: Any) -> dict[str, dict[str, int]]:
-    return {
-        "tensors": dict(recorder.tensor_bytes),
-        "metered": {"up": meter.sent, "down": meter.received},
-        "socket": dict(proxy.bytes),
-    }

@@ -21,12 +21,8 @@ def measure_wire(batch: int) -> dict[str, Any]:
     with TrainingProcess(Job.of(comparison, is_split=True, counts=True)) as split:
         split.ask("train")  # The connection has been made and used.
         counted = split.ask("traffic")
-    per_step = {
-        kind: {way: count / _STEPS for way, count in ways.items()} for kind, ways in counted.items()
-    }
-    overhead = {
-        kind: _overhead(per_step["tensors"], per_step[kind]) for kind in ("metered", "socket")
-    }
+    per_step = {kind: {way: count / _STEPS for way, count in ways.items()} for kind, ways in counted.items()}
+    overhead = {kind: _overhead(per_step["tensors"], per_step[kind]) for kind in ("metered", "socket")}
     return {
         "batch": batch,
         "bytes_per_step": per_step,

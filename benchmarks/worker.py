@@ -1,6 +1,7 @@
 """A process that trains one model when it is told to: `python -m benchmarks.worker JOB`.
 
-Commands come as lines on the standard input; each is answered with a line of JSON.
+Commands are names of the trainee's methods, one per line of the standard input; each is answered
+with a line of JSON.
 """
 
 from __future__ import annotations
@@ -8,10 +9,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Any
 
 from benchmarks.processes import Job
-from benchmarks.trainees import Split, Whole
+from benchmarks.trainees import trainee
 
 
 def main(job: Job) -> None:
@@ -19,18 +19,11 @@ def main(job: Job) -> None:
     # Whatever else writes to the standard output must not end up between the answers.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    trainee: Any = Split(job) if job.is_split else Whole(job)
-    commands = {
-        "train": trainee.train,
-        "memory": trainee.memory,
-        "parts": trainee.parts,
-        "breakdown": getattr(trainee, "breakdown", None),
-        "traffic": getattr(trainee, "traffic", None),
-    }
+    training = trainee(job)
     for line in sys.stdin:
-        answers.write(json.dumps(commands[line.strip()]()) + "\n")
-        answers.flush()
-    trainee.close()
+        command = getattr(training, line.strip())
+        print(json.dumps(command()), file=answers, flush=True)
+    training.close()
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ class LocalServer:
 
     def __init__(self, threads: int | None = None):
         self.folder = Path(tempfile.mkdtemp(prefix="keras-split-"))
+        atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
         certs.create(self.folder / "pki", server=["localhost", "127.0.0.1"], clients=["owner"])
         (self.folder / "settings.json").write_text(json.dumps(_settings(threads)))
         self.process = self._start()

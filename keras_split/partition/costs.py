@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import logging
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -43,8 +45,21 @@ def _inputs(node: Any) -> list[Any]:
     return list({id(tensor): tensor for tensor in node.input_tensors}.values())
 
 
+@contextlib.contextmanager
+def _without_notices() -> Iterator[None]:
+    """The profiler calls a deprecated function of its own, and TensorFlow tells the user so."""
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
 def _profile(graph: Any) -> int:
     options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
     options["output"] = "none"
-    profile = tf.compat.v1.profiler.profile(graph, cmd="scope", options=options)
+    with _without_notices():
+        profile = tf.compat.v1.profiler.profile(graph, cmd="scope", options=options)
     return int(profile.total_float_ops) if profile is not None else 0

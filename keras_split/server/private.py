@@ -1,8 +1,8 @@
 """The process behind `SplitModel(model, cut)`: `python -m keras_split.server.private FOLDER PID`.
 
 FOLDER holds this server's certificates in `pki/server`, gets a file `address` once calls are accepted,
-and has the
-owner's TensorFlow settings in `settings.json`. PID is the owner: when it is gone, so is this.
+and has the owner's TensorFlow settings in `settings.json`. PID is the owner: when it is gone, so are
+this process and the folder.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -35,6 +36,8 @@ def main(folder: Path, parent: int) -> None:
         serving=ServingOptions(combine_below=0),
     )
     serve_owner(options, parent, ready=lambda address: _publish(folder / "address", address))
+    # An owner that was killed has left its keys here.
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _publish(path: Path, text: str) -> None:

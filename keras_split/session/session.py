@@ -275,11 +275,21 @@ class Session:
         """The turn's stream, which is of no use any more once something went wrong."""
         try:
             yield self._enter_turn()
-        except SplitError as error:
+        except ConnectionLost as error:
             self._training = None
-            if isinstance(error, ConnectionLost):
-                self._hang_up()
+            self._hang_up()
+            raise self._with_advice(error) from None
+        except SplitError:
+            self._training = None
             raise
+
+    def _with_advice(self, error: ConnectionLost) -> ConnectionLost:
+        if self._hosting is None:
+            return error
+        return ConnectionLost(
+            f"{error} It was this program's private server: build the SplitModel anew, with "
+            "`checkpoint_dir=` if BackupAndRestore is to find its snapshots."
+        )
 
     def _enter_turn(self) -> Conversation:
         if self._training is None:

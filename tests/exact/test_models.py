@@ -22,7 +22,6 @@ from support.models import (
     several_inputs_and_outputs,
     tokens,
 )
-from support.equality import assert_same_result
 from support.pairs import assert_trains_as_whole, paired_models
 
 IMAGES, NUMBERS = floats(6, 6, 2), floats(6)
@@ -82,12 +81,6 @@ def test_training_split_equals_training_whole(case):
         return history, predicted, model.evaluate(case.x, case.y, batch_size=8, verbose=0)
 
     assert_trains_as_whole(case.build, case.cut, case.settings(), use)
-
-
-def test_calling_the_model_equals_calling_the_whole():
-    case = CASES["several_inputs_and_outputs"]
-    with paired_models(case.build, case.cut) as pair:
-        assert_same_result(*pair.both(lambda model: model(case.x)))
 
 
 def test_lists_in_and_out_with_unnamed_losses():

@@ -33,7 +33,7 @@ def test_a_client_killed_in_a_step_leaves_whole_steps_and_can_come_back(
     number = shared_server.gate.close(after=IN_SECOND_EPOCH - 1)
     credentials = str(pki / "owner")
     with Client(tmp_path, "served", shared_server.address, credentials, str(start.path)) as client:
-        shared_server.gate.until_reached(number)
+        shared_server.gate.until_reached(number, lambda: client.runs)
         client.kill()
         client.wait()
         shared_server.gate.open()

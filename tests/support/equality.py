@@ -130,12 +130,14 @@ def _labels(optimizer, variables: list[Any], names: dict[int, str]) -> list[str 
 
     twin.add_variable_from_reference = watched
     twin.build(variables)
-    return [_label(owners.get(id(each)), each.name, names) for each in twin.variables]
+    found = [owners.get(id(each)) for each in twin.variables]
+    return [_label(owner, found[:at].count(None), names) for at, owner in enumerate(found)]
 
 
-def _label(owner: tuple[int, str] | None, own_name: str, names: dict[int, str]) -> str | None:
+def _label(owner: tuple[int, str] | None, place: int, names: dict[int, str]) -> str | None:
     if owner is None:
-        return f"optimizer:{own_name}"
+        # The counter, the rate, or the like. Not by name: Keras invents one for Nadam's product.
+        return f"optimizer:{place}"
     variable, slot = owner
     return f"optimizer:{names[variable]}:{slot}" if variable in names else None
 

@@ -62,9 +62,15 @@ class Gate:
 
         meanwhile.start(then_open)
 
-    def until_reached(self, number: int) -> None:
-        """Returns once so many computations have begun; the last of them may be held."""
-        until(lambda: len(self.calls()) >= number)
+    def until_reached(self, number: int, lives: Callable[[], bool] = lambda: True) -> None:
+        """Returns once so many computations have begun; the last of them may be held.
+
+        Args:
+            number: As `close` returned it.
+            lives: Whether who is to reach it still can.
+        """
+        until(lambda: len(self.calls()) >= number or not lives())
+        assert len(self.calls()) >= number, "It cannot be reached any more."
 
     def calls(self) -> list[int]:
         """Rows of each computation so far."""

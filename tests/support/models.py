@@ -95,7 +95,7 @@ def convolutional() -> keras.Model:
             layers.Conv2D(6, 3, padding="same", name="conv2"),
             layers.BatchNormalization(name="norm2"),
             layers.ReLU(name="relu2"),
-            layers.SpatialDropout2D(0.25, name="drop2"),
+            layers.GaussianNoise(0.25, name="noise2"),
             layers.Flatten(name="flatten"),
             layers.Dense(CLASSES, activation="softmax", name="classes"),
         ]

@@ -52,6 +52,10 @@ class Process:
         return self._process.pid
 
     @property
+    def runs(self) -> bool:
+        return self._process.poll() is None
+
+    @property
     def log(self) -> str:
         return self._log.read_text(errors="replace")
 

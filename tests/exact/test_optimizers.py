@@ -1,0 +1,116 @@
+"""Each side's own optimizer does what one optimizer does to the whole model."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras.optimizers import SGD, Adam, AdamW, Nadam, RMSprop
+from keras.optimizers.schedules import CosineDecay, ExponentialDecay
+
+from support.equality import assert_equal_training, client_state, server_state
+from support.models import mlp, mlp_case
+from support.pairs import assert_trains_as_whole, paired_models
+
+CASE = mlp_case()
+
+OPTIMIZERS = {
+    "sgd": lambda: SGD(0.1),
+    "momentum": lambda: SGD(0.1, momentum=0.9),
+    "nesterov": lambda: SGD(0.1, momentum=0.9, nesterov=True),
+    "adam": lambda: Adam(0.01),
+    "amsgrad": lambda: Adam(0.01, amsgrad=True),
+    "adamw": lambda: AdamW(0.01, weight_decay=0.1),
+    "nadam": lambda: Nadam(0.01),
+    "rmsprop": lambda: RMSprop(0.01),
+    "centered_rmsprop": lambda: RMSprop(0.01, momentum=0.5, centered=True),
+}
+
+SETTINGS = {
+    "exponential_decay": lambda: Adam(ExponentialDecay(0.05, 2, 0.7)),
+    "staircase": lambda: SGD(ExponentialDecay(0.05, 2, 0.7, staircase=True), momentum=0.9),
+    "cosine_decay_with_warmup": lambda: AdamW(CosineDecay(0.01, 5, warmup_target=0.1, warmup_steps=2)),
+    "clipnorm": lambda: SGD(0.5, clipnorm=0.01),
+    "clipvalue": lambda: Adam(0.01, clipvalue=0.001),
+    "weight_decay": lambda: SGD(0.1, momentum=0.9, weight_decay=0.05),
+    "averages": lambda: Adam(0.05, use_ema=True, ema_momentum=0.7),
+    "averages_that_overwrite": lambda: SGD(0.3, use_ema=True, ema_momentum=0.7, ema_overwrite_frequency=2),
+    # Six steps leave two gradients in the accumulators.
+    "accumulation": lambda: Adam(0.05, gradient_accumulation_steps=4),
+    "accumulation_with_all": lambda: AdamW(
+        ExponentialDecay(0.05, 2, 0.7), gradient_accumulation_steps=2, clipnorm=0.1, use_ema=True
+    ),
+    "loss_scale_factor": lambda: SGD(0.1, momentum=0.9, loss_scale_factor=1024.0),
+}
+
+
+@pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS.keys())
+def test_optimizer_on_each_side_equals_one_on_the_whole(make):
+    assert_trains_as_whole(CASE.build, CASE.cut, CASE.settings(make), CASE.fit)
+
+
+@pytest.mark.parametrize("make", SETTINGS.values(), ids=SETTINGS.keys())
+def test_optimizer_setting_on_each_side_equals_the_same_on_the_whole(make):
+    assert_trains_as_whole(CASE.build, CASE.cut, CASE.settings(make), CASE.fit)
+
+
+def test_averages_are_in_place_on_both_sides_after_fit():
+    settings = CASE.settings(SETTINGS["averages"])
+    with paired_models(CASE.build, CASE.cut) as pair:
+        pair.compile(settings).both(CASE.fit)
+        for state in (client_state(pair.split), server_state(pair.split)):
+            averages = {name: each for name, each in state.items() if name.endswith(":average")}
+            assert averages
+            for name, average in averages.items():
+                weight = name.removeprefix("optimizer:").removesuffix(":average")
+                np.testing.assert_array_equal(state[weight], average)
+
+
+@pytest.mark.parametrize("frozen", ["low", "high"])
+def test_a_frozen_half_keeps_counting_updates(frozen):
+    def build():
+        model = mlp()
+        cut = model.layers.index(model.get_layer("low_drop")) + 1
+        for layer in model.layers[:cut] if frozen == "low" else model.layers[cut:]:
+            layer.trainable = False
+        return model
+
+    case = mlp_case(build=build)
+    make = SETTINGS["exponential_decay"]
+    assert_trains_as_whole(case.build, case.cut, case.settings(make), case.fit)
+
+
+def test_training_goes_on_where_it_stopped():
+    def twice(model):
+        return CASE.fit(model), CASE.fit(model, initial_epoch=2, epochs=3)
+
+    assert_trains_as_whole(CASE.build, CASE.cut, CASE.settings(OPTIMIZERS["adamw"]), twice)
+
+
+def test_compiling_again_begins_with_a_fresh_optimizer():
+    with paired_models(CASE.build, CASE.cut) as pair:
+        pair.compile(CASE.settings(OPTIMIZERS["adam"])).both(CASE.fit)
+        settings = CASE.settings(OPTIMIZERS["momentum"])
+        assert_equal_training(pair.whole, pair.split, *pair.compile(settings).both(CASE.fit))
+
+
+def test_a_rate_that_the_user_sets_holds_on_both_sides():
+    def train(model):
+        first = CASE.fit(model, epochs=1)
+        model.optimizer.learning_rate = 0.003
+        return first, CASE.fit(model, epochs=1)
+
+    assert_trains_as_whole(CASE.build, CASE.cut, CASE.settings(OPTIMIZERS["adam"]), train)
+
+
+def test_constraints_hold_on_both_sides():
+    def build():
+        tight = {"kernel_constraint": keras.constraints.MaxNorm(0.5), "bias_constraint": "non_neg"}
+        layers = [
+            keras.layers.Dense(8, activation="tanh", name="low", **tight),
+            keras.layers.Dense(4, activation="softmax", name="classes", **tight),
+        ]
+        return keras.Sequential([keras.Input((6,)), *layers])
+
+    case = mlp_case("low", build)
+    assert_trains_as_whole(case.build, case.cut, case.settings(OPTIMIZERS["sgd"]), case.fit)

@@ -1,0 +1,94 @@
+"""Every float type trains as in the whole model, and crosses the cut as it is."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from support.models import CLASSES, CLASSIFIES, Case, classes, convolutional, floats, masked, mlp_case, tokens
+from support.pairs import assert_trains_as_whole, paired_models
+
+MODELS = {
+    "dense": mlp_case(),
+    "convolutional": Case(convolutional, "pool1", floats(6, 6, 2), classes(), CLASSIFIES),
+    "recurrent": Case(masked, "lower", tokens(7, 12), classes(), CLASSIFIES),
+}
+
+
+def train_and_use(case: Case):
+    def use(model):
+        history = case.fit(model, validation_data=(case.x, case.y))
+        return history, model.predict(case.x, batch_size=8, verbose=0)
+
+    return use
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "bfloat16"])
+@pytest.mark.parametrize("case", MODELS.values(), ids=MODELS.keys())
+def test_training_with_a_global_policy(case, policy):
+    keras.config.set_dtype_policy(policy)
+    assert_trains_as_whole(case.build, case.cut, case.settings(), train_and_use(case))
+
+
+def test_training_in_float64():
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    case = MODELS["dense"]
+    assert_trains_as_whole(case.build, case.cut, case.settings(), train_and_use(case))
+
+
+def test_layers_with_policies_of_their_own():
+    def build():
+        return keras.Sequential(
+            [
+                keras.Input((6,)),
+                layers.Dense(8, activation="relu", name="low", dtype="mixed_bfloat16"),
+                layers.Dense(8, activation="relu", name="high", dtype="bfloat16"),
+                layers.Dense(CLASSES, activation="softmax", name="classes", dtype="float32"),
+            ]
+        )
+
+    case = mlp_case("low", build)
+    assert_trains_as_whole(case.build, case.cut, case.settings(), train_and_use(case))
+
+
+def test_bfloat16_crosses_the_cut_in_two_bytes():
+    def bytes_sent():
+        with paired_models(wide.build, wide.cut) as pair:
+            _, history = pair.compile(wide.settings()).both(lambda model: wide.fit(model, epochs=1))
+        return history.history["bytes_sent"][0]
+
+    wide = mlp_case("low", _wide)
+    full = bytes_sent()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    rows, width = len(wide.x), _wide().get_layer("low").units
+    assert full - bytes_sent() == pytest.approx(rows * width * 2, rel=0.02)
+
+
+def _wide() -> keras.Model:
+    return keras.Sequential(
+        [
+            keras.Input((6,)),
+            layers.Dense(1024, activation="relu", name="low"),
+            layers.Dense(CLASSES, activation="softmax", name="classes"),
+        ]
+    )
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float64", "int32"])
+def test_inputs_of_other_types_are_converted_as_in_the_whole_model(dtype):
+    def build():
+        return keras.Sequential(
+            [
+                keras.Input((6,)),
+                layers.Rescaling(1 / 255, name="scale"),
+                layers.Dense(8, activation="relu", name="low"),
+                layers.Dense(CLASSES, activation="softmax", name="classes"),
+            ]
+        )
+
+    x = np.random.default_rng(1).integers(0, 255, (20, 6)).astype(dtype)
+    case = Case(build, "low", x, classes(), CLASSIFIES)
+    assert_trains_as_whole(case.build, case.cut, case.settings(), train_and_use(case))

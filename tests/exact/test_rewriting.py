@@ -1,0 +1,73 @@
+"""Without TensorFlow's rewriting of graphs, split equals whole at cuts that fusion would reach across.
+
+docs/exactness.md has the reasons.
+"""
+
+from __future__ import annotations
+
+import keras
+import pytest
+from keras import layers
+
+from support.equality import assert_same_result
+from support.models import CLASSES, CLASSIFIES, Case, classes, convolutional, floats, residual
+from support.pairs import assert_trains_as_whole, paired_models
+
+pytestmark = pytest.mark.usefixtures("no_graph_rewriting")
+
+
+def activated(function: str):
+    """A layer whose activation is a layer of its own, behind the cut."""
+
+    def build():
+        return keras.Sequential(
+            [
+                keras.Input((6,)),
+                layers.Dense(16, name="low"),
+                layers.Activation(function, name="activation"),
+                layers.Dense(CLASSES, activation="softmax", name="classes"),
+            ]
+        )
+
+    return Case(build, "low", floats(6), classes(), CLASSIFIES)
+
+
+def many_addends() -> keras.Model:
+    """Two sums, one on each side, which TensorFlow would make one."""
+    inputs = keras.Input((6,))
+    terms = [layers.Dense(8, name=f"term{at}")(inputs) for at in range(5)]
+    x = layers.Add(name="first_sum")(terms[:3])
+    x = layers.Add(name="second_sum")([x, *terms[3:]])
+    return keras.Model(inputs, layers.Dense(CLASSES, activation="softmax", name="classes")(x))
+
+
+CASES = {
+    **{function: activated(function) for function in ("tanh", "sigmoid", "gelu", "elu")},
+    "sum": Case(many_addends, ["first_sum", "term3", "term4"], floats(6), classes(), CLASSIFIES),
+}
+
+
+def train_and_use(case: Case):
+    def use(model):
+        history = case.fit(model, validation_data=(case.x, case.y))
+        return history, model.predict(case.x, batch_size=8, verbose=0)
+
+    return use
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_a_cut_between_operations_that_would_be_fused(case):
+    assert_trains_as_whole(case.build, case.cut, case.settings(), train_and_use(case))
+
+
+@pytest.mark.parametrize("cut", ["block1_conv1", "block1_relu", "block1_conv2"])
+def test_a_cut_inside_a_residual_block_in_bfloat16(cut):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    case = Case(residual, cut, floats(6, 6, 2), classes(), CLASSIFIES)
+    assert_trains_as_whole(case.build, case.cut, case.settings(), train_and_use(case))
+
+
+def test_calling_a_model_outside_of_a_graph():
+    case = Case(convolutional, "pool1", floats(6, 6, 2), classes())
+    with paired_models(case.build, case.cut) as pair:
+        assert_same_result(*pair.both(lambda model: model(case.x)))
