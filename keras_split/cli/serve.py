@@ -42,6 +42,13 @@ _POSITIVE = click.IntRange(min=1)
 @click.option("--deterministic", is_flag=True, help="Use TensorFlow's deterministic kernels.")
 @click.option("--strategy", default="single", show_default=True, help="single, or mirrored over all devices.")
 @click.option(
+    "--replicas",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="With mirrored: devices; 0 for all GPUs. Without GPUs, parts of the CPU.",
+)
+@click.option(
     "--nan",
     type=click.Choice(["allow", "refuse"]),
     default="allow",
@@ -120,7 +127,7 @@ def _options(
     from keras_split.transport import Credentials
 
     limits = Limits(max_message_bytes=given.pop("max_message_mib") * _MIB)
-    names = ("strategy", "nan", "lease_seconds", "combine_below", "max_signatures")
+    names = ("strategy", "replicas", "nan", "lease_seconds", "combine_below", "max_signatures")
     serving = {name: given.pop(name) for name in names}
     return ServerOptions(
         address=_address(host, port),

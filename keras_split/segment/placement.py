@@ -53,8 +53,8 @@ class Mirrored:
 
     answers_early = False
 
-    def __init__(self, strategy: tf.distribute.Strategy | None = None):
-        self._strategy = strategy or tf.distribute.MirroredStrategy(_devices())
+    def __init__(self, strategy: tf.distribute.Strategy):
+        self._strategy = strategy
 
     def scope(self) -> contextlib.AbstractContextManager[Any]:
         """In which variables are created."""
@@ -102,8 +102,12 @@ class Mirrored:
         )
 
 
-def placement(strategy: str) -> Single | Mirrored:
+def placement(strategy: str, replicas: int = 0) -> Single | Mirrored:
     """The placement for a `--strategy`.
+
+    Args:
+        strategy: `"single"` or `"mirrored"`.
+        replicas: How many mirrored devices; 0 for all GPUs, or one CPU where there are none.
 
     Raises:
         ValueError: One that cannot keep a split model's promises, with the reason.
@@ -111,7 +115,7 @@ def placement(strategy: str) -> Single | Mirrored:
     if strategy == "single":
         return Single()
     if strategy == "mirrored":
-        return Mirrored()
+        return Mirrored(tf.distribute.MirroredStrategy(_devices(replicas)))
     raise ValueError(
         "The server runs a body on one device (`single`) or on the devices of one machine "
         "(`mirrored`). Parameter servers and multi-worker strategies update asynchronously or need "
@@ -135,10 +139,17 @@ def writes_after(first: tf.Operation) -> Iterator[None]:
             operation._add_control_input(first)
 
 
-def _devices() -> list[str] | None:
-    if tf.config.list_logical_devices("GPU"):
-        return None  # All of them, which is TensorFlow's own choice.
-    return [device.name for device in tf.config.list_logical_devices("CPU")]
+def _devices(replicas: int) -> list[str]:
+    """GPUs, or as many logical CPU devices; TensorFlow must not have been used before."""
+    cpus = tf.config.list_physical_devices("CPU")
+    if replicas > 1 and not tf.config.list_physical_devices("GPU"):
+        parts = [tf.config.LogicalDeviceConfiguration() for _ in range(replicas)]
+        tf.config.set_logical_device_configuration(cpus[0], parts)
+    logical = tf.config.list_logical_devices
+    devices = [each.name for each in logical("GPU") or logical("CPU")]
+    if len(devices) < replicas:
+        raise ValueError(f"There are {len(devices)} devices. Received: replicas={replicas}.")
+    return devices[: replicas or None]
 
 
 def _shares(value: Any, count: int) -> list[Any]:

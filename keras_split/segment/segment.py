@@ -95,7 +95,9 @@ class Segment:
 
     def set_learning_rate(self, value: float) -> None:
         """Follows the caller's rate; for optimizers whose rate is a variable."""
-        self.optimizer.learning_rate = value
+        # Most steps bring the rate that is there already, and setting it costs more than looking.
+        if float(self.optimizer.learning_rate) != value:
+            self.optimizer.learning_rate = value
 
     def finalize(self) -> None:
         """What the optimizer does to the weights once training is over."""

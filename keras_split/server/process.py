@@ -109,12 +109,13 @@ def _prepare_tensorflow(options: ServerOptions) -> None:
 
 def _serve_from(source: str, cut: Sequence[str], options: ServerOptions, scratch: Path) -> Served:
     # Under a strategy's scope, since variables are mirrored from the moment they exist.
-    with placement(options.serving.strategy).scope():
+    place = placement(options.serving.strategy, options.serving.replicas)
+    with place.scope():
         model = load_model(source)
         parts = partition(model, tuple(cut))
     settings = settings_of(model)
     shelf = Shelf(options.checkpoint_directory or scratch / "snapshots", options.keep)
-    served = Served(parts.topology(), parts.body, Numerics.current(), shelf, options.serving)
+    served = Served(parts.topology(), parts.body, Numerics.current(), shelf, options.serving, place)
     served.settle(settings)
     if served.resume():
         _log.info("Resumed from the newest snapshot in %s.", options.checkpoint_directory)

@@ -31,6 +31,7 @@ class ServingOptions:
 
     Args:
         strategy: `"single"` or `"mirrored"`.
+        replicas: Mirrored devices; 0 for all GPUs. Without GPUs, parts of the CPU.
         nan: `"allow"`, as Keras does, or `"refuse"` steps whose gradients are not finite.
         lease_seconds: Silence after which a client's turn is over.
         combine_below: Inference requests of fewer rows may be computed together; 0 for never.
@@ -39,6 +40,7 @@ class ServingOptions:
     """
 
     strategy: str = "single"
+    replicas: int = 0
     nan: str = "allow"
     lease_seconds: float = 600.0
     combine_below: int = 32
@@ -64,6 +66,7 @@ class Served:
         numerics: Keras' global settings under which the model was made.
         shelf: Where snapshots go.
         options: How to serve.
+        place: Where to compute; on one device by default.
         owned: Hosted for one client, which may set the compile settings and read the variables.
     """
 
@@ -74,6 +77,7 @@ class Served:
         numerics: Numerics,
         shelf: Shelf,
         options: ServingOptions,
+        place: Single | Mirrored | None = None,
         *,
         owned: bool = False,
     ):
@@ -98,7 +102,7 @@ class Served:
             body.losses,
             [each["mask"] for each in topology["frontier"]],
             topology["output_names"],
-            placement(options.strategy),
+            place,
         )
 
     def settle(self, text: str) -> None:
@@ -113,8 +117,8 @@ class Served:
                 "The server's compile settings hold. Call `compile()` with other arguments than "
                 "metrics and steps_per_execution on a private server only."
             )
-        settings = parse_settings(text)
         with self._tracing, self._numerics.applied():
+            settings = parse_settings(text)
             self.engine.change(lambda: self.segment.compile(settings))
             self._traced.clear()
             self.settings_text = text
@@ -194,9 +198,10 @@ class Served:
             raise Refused("The snapshot is of another model or cut.")
         variables = self.variables()
         if weights_only:
-            kept = named_variables(self._body.model)
-            variables = {name: each for name, each in variables.items() if name in kept}
-            bundle = {name: each for name, each in bundle.items() if name in kept}
+            # As Keras' set_weights(), which leaves seeds alone.
+            kept = {id(each) for each in self._body.model.weights}
+            variables = {name: each for name, each in variables.items() if id(each) in kept}
+            bundle = {name: bundle[name] for name in variables}
         write(variables, bundle)
         self.turns.restored(metadata["version"], _new_lineage())
         self.engine.heal()

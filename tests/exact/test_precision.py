@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 from keras import layers
 
-from support.models import CLASSES, CLASSIFIES, Case, classes, convolutional, floats, masked, mlp_case, tokens
+from support.models import CLASSES, CLASSIFIES, Case, classes, convolutional, floats, masked_to_the_end, mlp_case, tokens
 from support.pairs import assert_trains_as_whole, paired_models
+
+SENTENCES = tokens(7, 12)
 
 MODELS = {
     "dense": mlp_case(),
     "convolutional": Case(convolutional, "pool1", floats(6, 6, 2), classes(), CLASSIFIES),
-    "recurrent": Case(masked, "lower", tokens(7, 12), classes(), CLASSIFIES),
+    "recurrent": Case(masked_to_the_end, "embed", SENTENCES, SENTENCES, CLASSIFIES),
 }
 
 

@@ -74,8 +74,13 @@ def kept_state(split: SplitModel, server: Server) -> dict[str, np.ndarray]:
     version, nonce = map(int, split.get_weights()[-1])
     found = Shelf(server.checkpoints).get(Ticket(version, nonce))
     assert found is not None
-    body = partition(whole_model(), bodies.CUT).body.model
-    return labelled(found[0], split.optimizer, body)
+    return label_slots(found[0])
+
+
+def label_slots(bundle: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A snapshot of the body, with the optimizer's variables under their owners' names."""
+    model = whole_model()
+    return labelled(bundle, model.optimizer, partition(model, bodies.CUT).body.model)
 
 
 def assert_equal_halves(whole: keras.Model, split: SplitModel, server: Server) -> None:

@@ -1,0 +1,145 @@
+"""Anybody may predict and evaluate at any time, and the server's half is what it was."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import keras
+import numpy as np
+import pytest
+
+from keras_split.segment import Input
+from keras_split.session import Exchange
+from support import bodies
+from support.equality import assert_same_arrays
+from support.gate import until
+from support.halves import (
+    AtBatch,
+    assert_equal_halves,
+    kept_state,
+    train,
+    trained_whole,
+    whole_model,
+)
+
+CLIENTS = 4
+ROWS = 4
+
+# Whose half is older than the server's is told so once.
+pytestmark = pytest.mark.filterwarnings("ignore:The server's half has seen")
+
+
+def predict(model, x=None, **options):
+    x = bodies.data()[0] if x is None else x
+    return model.predict(x, batch_size=bodies.BATCH, verbose=0, **options)
+
+
+def test_inference_changes_nothing_on_the_server(connected, shared_server):
+    split = connected()
+    train(split, 1)
+    before = kept_state(split, shared_server)
+    predict(split)
+    split.evaluate(*bodies.data(), verbose=0)
+    split(bodies.data()[0])
+    assert_same_arrays(before, kept_state(split, shared_server), "server")
+    assert_equal_halves(trained_whole(1), split, shared_server)
+
+
+def test_a_lone_request_is_answered_as_the_whole_model_would(connected):
+    x, y = bodies.data()
+    split = connected()
+    np.testing.assert_array_equal(predict(whole_model()), predict(split))
+    whole = whole_model().evaluate(x, y, batch_size=bodies.BATCH, verbose=0)
+    assert whole == split.evaluate(x, y, batch_size=bodies.BATCH, verbose=0)
+
+
+def test_others_predict_and_evaluate_while_one_trains(connected, shared_server):
+    others = [connected(at_start=False) for _ in range(CLIENTS)]
+    trainer = connected()
+    rows, done = bodies.data(), threading.Event()
+
+    def keep_asking(model):
+        answers = 0
+        while not done.is_set() or not answers:
+            assert np.isfinite(predict(model)).all()
+            assert np.isfinite(model.evaluate(*rows, verbose=0)).all()
+            answers += 1
+        return answers
+
+    def one_answer_each():
+        before = shared_server.observer().status().inferences
+        until(lambda: shared_server.observer().status().inferences >= before + CLIENTS)
+
+    with ThreadPoolExecutor(CLIENTS) as threads:
+        asking = [threads.submit(keep_asking, model) for model in others]
+        try:
+            # In the midst of the turn, not before or after it.
+            train(trainer, epochs=4, callbacks=[AtBatch(7, one_answer_each)])
+        finally:
+            done.set()
+        assert all(each.result(60) for each in asking)
+    assert_equal_halves(trained_whole(20), trainer, shared_server)
+
+
+def test_an_inference_between_two_updates_sees_one_of_them_whole(connected, shared_server):
+    trainer, other = connected(), connected(at_start=False)
+    other.head.set_weights(trainer.head.get_weights())
+    seen = []
+
+    class Watching(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            other.head.set_weights(trainer.head.get_weights())
+            seen.append(predict(other))
+
+    train(trainer, callbacks=[Watching()])
+    for steps, found in enumerate(seen):
+        np.testing.assert_array_equal(predict(trained_whole(steps)), found)
+
+
+def test_small_requests_that_wait_together_are_computed_together(connected, shared_server):
+    gate, status = shared_server.gate, shared_server.observer().status
+    ask = [asking(connected(at_start=False)) for _ in range(CLIENTS)]
+    alone = [each() for each in ask]
+
+    received = status().bytes_received
+    ask[0]()
+    size = status().bytes_received - received
+    number = gate.close()
+    with ThreadPoolExecutor(CLIENTS) as threads:
+        first = threads.submit(ask[0])
+        gate.until_reached(number)
+        received = status().bytes_received
+        rest = [threads.submit(each) for each in ask[1:]]
+        until(lambda: status().bytes_received >= received + size * len(rest))
+        gate.open()
+        together = [each.result(60) for each in (first, *rest)]
+    # The first was being computed when the others came, and these went into one computation.
+    assert gate.calls()[number - 1 :] == [ROWS, ROWS * len(rest)]
+    for expected, found in zip(alone, together, strict=True):
+        # A matrix product of more rows may add up in another order.
+        np.testing.assert_allclose(expected, found, rtol=1e-6)
+
+
+def asking(split):
+    """A request of a few rows, without the model, whose calls would share TensorFlow's threads."""
+    session = split._halves.session()
+    prepared = session.prepare(Exchange("predict", (Input("smashed", (None, 16), "float32"),)))
+    smashed = np.asarray(split.head(bodies.data()[0][:ROWS]))
+    return lambda: session.infer(prepared, [smashed], True)[0]
+
+
+def test_threads_share_one_model(connected):
+    split = connected()
+    expected = predict(split)
+    with ThreadPoolExecutor(CLIENTS) as threads:
+        answers = list(threads.map(lambda _: predict(split), range(2 * CLIENTS)))
+    for each in answers:
+        np.testing.assert_array_equal(expected, each)
+
+
+def test_a_half_that_is_older_than_the_servers_is_told_so(connected):
+    other, trainer = connected(), connected()
+    train(trainer)
+    with pytest.warns(UserWarning, match="seen 5 updates and this one 0.*load the matching half"):
+        predict(other)
