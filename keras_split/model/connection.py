@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_split.errors import ConnectionLost, TopologyError
-from keras_split.partition import Partition, named_variables
 from keras_split.numerics import Numerics
+from keras_split.partition import Partition, named_variables
 from keras_split.session import Joined, Session, Timeouts
 from keras_split.state import read
 
@@ -96,7 +96,10 @@ class Connection:
 
 
 def private_session(
-    parts: Partition, open_session: Callable[[Timeouts | None], Session], folder: str, timeouts: Timeouts | None
+    parts: Partition,
+    open_session: Callable[[Timeouts | None], Session],
+    folder: str,
+    timeouts: Timeouts | None,
 ) -> Session:
     """A session with a private server that has taken over the body."""
     variables = named_variables(parts.body.model)

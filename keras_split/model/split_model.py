@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 from keras import tree
 
@@ -21,13 +20,14 @@ from keras_split.model.bridge import Bridge
 from keras_split.model.connect import Connect
 from keras_split.model.connection import Connection, private_session
 from keras_split.model.halves import Halves
+from keras_split.model.persistent import Persistent
 from keras_split.model.settings import common_settings
 from keras_split.partition import Part, partition
 from keras_split.session import Timeouts
 
 
 @keras.saving.register_keras_serializable(package="keras_split")
-class SplitModel(keras.Model):
+class SplitModel(Persistent):
     """A Keras model whose first layers are here and whose other layers are on a server.
 
     `fit`, `evaluate` and `predict` do what they do for the whole model, to the last bit. Raw inputs
@@ -217,56 +217,6 @@ class SplitModel(keras.Model):
         """Keras', with the server's errors coming out as they are."""
         super().make_predict_function(force)
         self.predict_function: Any = self._bridge.guarded(self.predict_function)
-
-    def get_weights(self) -> list[np.ndarray]:
-        """The head's weights, and a ticket for the server's, which are kept under it."""
-        return [*super().get_weights(), self._halves.take_ticket()]
-
-    def set_weights(self, weights: list[np.ndarray]) -> None:
-        """Restores both halves from `get_weights()`; optimizers stay as they are, as in Keras.
-
-        Raises:
-            ValueError: The ticket is missing: half of a model was given.
-            Refused: The server does not hold the snapshot any more.
-        """
-        self._halves.check_ticket(weights, len(self.weights))
-        super().set_weights(weights[:-1])
-        self._halves.use_ticket(weights[-1], weights_only=True)
-        self._halves.catch_up()
-
-    def load_weights(self, *args: Any, **kwargs: Any) -> None:
-        """As `keras.Model.load_weights`, for both halves.
-
-        Raises:
-            SplitError: The server could not follow. The client's half has moved, and waits for it.
-        """
-        super().load_weights(*args, **kwargs)
-        self._halves.catch_up()
-
-    def save_own_variables(self, store: Any) -> None:
-        """Adds the server's ticket and the seeds, which Keras leaves out, to a file of weights."""
-        self._build_optimizer()
-        store["ticket"] = self._halves.take_ticket()
-        for name, value in self._halves.seeds().items():
-            store[name] = np.asarray(value)
-
-    def load_own_variables(self, store: Any) -> None:
-        """Takes both halves to where they were when the file was written."""
-        self._build_optimizer()
-        if "ticket" not in store:
-            raise ValueError(
-                "The file holds no ticket for the server's half, so it was not saved by a SplitModel. "
-                "Load it into the whole model, and split that."
-            )
-        for name, variable in self._halves.seeds().items():
-            variable.assign(np.asarray(store[name]))
-        self._halves.use_ticket(np.asarray(store["ticket"]), weights_only=False)
-
-    def _build_optimizer(self) -> None:
-        # Keras builds one at the first fit, and skips what a file holds for an unbuilt one; the server's
-        # is always built and restored, and the two would go on from different updates.
-        if self.compiled and not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
 
     def get_config(self) -> dict[str, Any]:
         """The head and the frontier; no address, no keys, nothing of the body."""

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from keras_split.errors import Refused, TopologyError
-from keras_split.partition import Part, named_variables
 from keras_split.numerics import Numerics
+from keras_split.partition import Part, named_variables
 from keras_split.server.served import Served, ServingOptions
 from keras_split.state import Shelf, write
 

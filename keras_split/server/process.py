@@ -16,10 +16,10 @@ import tensorflow as tf
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from keras_split.numerics import Numerics
 from keras_split.partition import partition
 from keras_split.segment import placement
 from keras_split.server.hosting import Hosting
-from keras_split.numerics import Numerics
 from keras_split.server.served import Served, ServingOptions
 from keras_split.server.service import SplitService
 from keras_split.server.settings import settings_of

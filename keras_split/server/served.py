@@ -15,10 +15,17 @@ from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.codec import Limits
 from keras_split.digest import digest_of
 from keras_split.errors import ConnectionLost, ProtocolError, Refused, SettingsRefused, TopologyError
-from keras_split.partition import Part, named_variables
-from keras_split.segment import Segment, Signature, TracedInference, TracedStep, placement
-from keras_split.server.engine import Engine
 from keras_split.numerics import Numerics
+from keras_split.partition import Part, named_variables
+from keras_split.segment import (
+    Mirrored,
+    Segment,
+    Signature,
+    Single,
+    TracedInference,
+    TracedStep,
+)
+from keras_split.server.engine import Engine
 from keras_split.server.preparation import read_signature, signature_name, write_outputs
 from keras_split.server.settings import parse_settings
 from keras_split.state import Bundle, CorruptState, Shelf, Ticket, optimizer_variables, read, write
@@ -92,6 +99,7 @@ class Served:
         self.turns = Turns(options.lease_seconds, _new_lineage())
         self.last_reply: Any = None
         self._body = body
+        self._place = place or Single()
         self._numerics = numerics
         self._shelf = shelf
         self._stopping = False
@@ -102,7 +110,7 @@ class Served:
             body.losses,
             [each["mask"] for each in topology["frontier"]],
             topology["output_names"],
-            place,
+            self._place,
         )
 
     def settle(self, text: str) -> None:
@@ -118,7 +126,8 @@ class Served:
                 "metrics and steps_per_execution on a private server only."
             )
         with self._tracing, self._numerics.applied():
-            settings = parse_settings(text)
+            with self._place.scope():
+                settings = parse_settings(text)
             self.engine.change(lambda: self.segment.compile(settings))
             self._traced.clear()
             self.settings_text = text

@@ -26,7 +26,6 @@ from keras_split.session.timeouts import Timeouts
 from keras_split.state import Ticket
 from keras_split.transport import Credentials, Meter
 
-
 # Between two attempts to resume a turn.
 _PAUSE_SECONDS = 0.2
 

@@ -38,6 +38,27 @@ def small() -> keras.Model:
     return model
 
 
+def shareable() -> keras.Model:
+    """A body whose steps can be shared by devices: no statistics and no randomness on the server."""
+    model = keras.Sequential(
+        [
+            keras.Input((FEATURES,)),
+            layers.Dense(16, activation="tanh", name="low"),
+            layers.Dropout(0.2, name="low_drop"),
+            layers.Dense(16, activation="relu", kernel_regularizer="l2", name="high"),
+            layers.Dense(16, activity_regularizer="l1", name="higher"),
+            layers.Dense(CLASSES, activation="softmax", name="classes"),
+        ],
+        name="shareable",
+    )
+    model.compile(
+        keras.optimizers.SGD(0.05, momentum=0.9),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    return model
+
+
 def data() -> tuple[np.ndarray, np.ndarray]:
     """`BATCHES` full batches, the same ones in every process."""
     random = np.random.default_rng(3)

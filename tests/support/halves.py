@@ -24,10 +24,10 @@ from support.processes import Server
 QUICK = Timeouts(join_seconds=20, step_seconds=20, reconnect_seconds=0.5)
 
 
-def whole_model() -> keras.Model:
+def whole_model(build: Callable[[], keras.Model] = bodies.small) -> keras.Model:
     """The model that `keras-split serve support.bodies:small --seed SEED` has cut in two."""
     keras.utils.set_random_seed(bodies.SEED)
-    return bodies.small()
+    return build()
 
 
 def train(model: Any, batches: int = bodies.BATCHES, **options: Any) -> Any:
@@ -51,7 +51,11 @@ def trained_whole(steps: int = bodies.BATCHES) -> keras.Model:
 
 
 def connect(
-    server: Server, address: str = "", timeouts: Timeouts = QUICK, **options: Any
+    server: Server,
+    address: str = "",
+    timeouts: Timeouts = QUICK,
+    build: Callable[[], keras.Model] = bodies.small,
+    **options: Any,
 ) -> SplitModel:
     """A client whose half starts where the whole model's does, not at weights of its own.
 
@@ -59,12 +63,13 @@ def connect(
         server: Its certificates are needed even where `address` is a proxy's.
         address: Where to connect to; the server's by default.
         timeouts: Of the client.
+        build: Makes the whole model.
         options: Further arguments of `SplitModel.connect`.
     """
     split = SplitModel.connect(
         address or server.address, server.credentials(), timeouts=timeouts, **options
     )
-    start = named_variables(partition(whole_model(), bodies.CUT).head.model)
+    start = named_variables(partition(whole_model(build), bodies.CUT).head.model)
     write(named_variables(split.head), read(start))
     return split
 
