@@ -9,6 +9,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+_FORGETFUL = (
+    keras.layers.SpatialDropout1D,
+    keras.layers.SpatialDropout2D,
+    keras.layers.SpatialDropout3D,
+)
+
 
 def check_optimizer(optimizer: Any) -> None:
     """Raises ValueError for optimizers that would do something else than on the whole model."""
@@ -29,7 +35,7 @@ def check_optimizer(optimizer: Any) -> None:
             "own. Use `clipnorm` (per variable) or `clipvalue`. "
             f"Received: global_clipnorm={optimizer.global_clipnorm}."
         )
-    if getattr(optimizer, "_exclude_from_weight_decay", None):
+    if any(getattr(optimizer, f"_exclude_from_weight_decay{kind}", None) for kind in ("", "_pattern")):
         raise ValueError(
             "`exclude_from_weight_decay` is not part of an optimizer's config, so that the server would "
             "decay what the client does not. Set `weight_decay=None`, and regularise the layers that "
@@ -38,8 +44,18 @@ def check_optimizer(optimizer: Any) -> None:
 
 
 def check_policy(layers: Iterable[Any]) -> None:
-    """Raises ValueError for mixed_float16, whose loss scale must be one for both sides."""
+    """Raises ValueError for mixed_float16, whose loss scale must be one for both sides.
+
+    And for a layer whose config does not tell its policy, so that the server would build another.
+    """
     for layer in layers:
+        if isinstance(layer, _FORGETFUL) and layer.dtype_policy.name != layer.dtype:
+            raise ValueError(
+                f"Keras saves a {type(layer).__name__} without its dtype policy, so that the server's would "
+                "compute in another type than the whole model's. Give the layer "
+                f"`dtype={layer.compute_dtype!r}`, or take a `Dropout` with a `noise_shape`. "
+                f"Received: layer {layer.name!r} with policy {layer.dtype_policy.name}."
+            )
         if layer.dtype_policy.name == "mixed_float16":
             raise ValueError(
                 "mixed_float16 needs one dynamic loss scale over both sides. Use mixed_bfloat16, "

@@ -1,11 +1,13 @@
 """Names for layers and variables that are the same in every process that builds the same part.
 
 Keras' own order and paths are not: a model that is rebuilt from its config may list its layers in
-another order, and a layer keeps the path of the model in which it was first built.
+another order, and a layer keeps the path of the model in which it was first built. A layer's own
+sublayers have names that Keras counts up in each process, as `dropout_5` in MultiHeadAttention.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import keras
@@ -34,13 +36,19 @@ def _collect(layer: Any, prefix: str, found: dict[str, Any], seen: set[int]) -> 
         if id(child) in seen:
             continue
         seen.add(id(child))
-        path = _unused(f"{prefix}{child.name}", found)
+        path = _unused(f"{prefix}{_lasting_name(child, layer)}", found)
         found[path] = child
         _collect(child, f"{path}/", found, seen)
 
 
+def _lasting_name(child: Any, parent: Any) -> str:
+    # A model's config holds the names of its layers; what other layers make inside has a fixed order.
+    is_listed = hasattr(parent, "_nodes_by_depth") or isinstance(parent, keras.Sequential)
+    return child.name if is_listed else re.sub(r"_\d+$", "", child.name)
+
+
 def _unused(path: str, found: dict[str, Any]) -> str:
-    # Wrappers such as Bidirectional may hold two sublayers of one name, in a fixed order.
+    # Wrappers such as Bidirectional may hold two sublayers of one name.
     count = 1
     candidate = path
     while candidate in found:

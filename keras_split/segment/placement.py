@@ -8,11 +8,15 @@ from typing import Any
 
 import tensorflow as tf
 
+from keras_split.errors import Refused
+
 
 class Single:
     """One device: the exact way."""
 
+    name = "single"
     answers_early = True
+    least_rows = 1
 
     def scope(self) -> contextlib.AbstractContextManager[Any]:
         """In which variables are created."""
@@ -55,6 +59,8 @@ class Mirrored:
 
     def __init__(self, strategy: tf.distribute.Strategy):
         self._strategy = strategy
+        self.least_rows = strategy.num_replicas_in_sync
+        self.name = f"mirrored on {self.least_rows} devices"
 
     def scope(self) -> contextlib.AbstractContextManager[Any]:
         """In which variables are created."""
@@ -73,19 +79,18 @@ class Mirrored:
 
     def scatter(self, values: Sequence[Any]) -> Sequence[Any]:
         """Splits every tensor along the batch."""
-        count = self._strategy.num_replicas_in_sync
-        if any(len(value) < count for value in values):
-            raise ValueError(
-                f"A batch of {len(values[0])} cannot be shared by {count} replicas. Use larger "
-                "batches, or drop the remainder of the data set."
+        if len(values[0]) < self.least_rows:
+            raise Refused(
+                f"The server shares each batch among {self.least_rows} devices, and one of "
+                f"{len(values[0])} is too small. Use larger batches, or drop the data set's remainder."
             )
-        return [self._distribute(_shares(value, count)) for value in values]
+        return [self._distribute(_shares(value, self.least_rows)) for value in values]
 
     def gather(self, values: Sequence[Any], roles: Sequence[str]) -> list[Any]:
-        """Joins what belongs to samples, and adds up what is a part of the loss."""
+        """Joins what belongs to samples, and averages what is a part of the loss."""
         local = [self._strategy.experimental_local_results(value) for value in values]
         return [
-            tf.add_n(parts) if role == "loss_term" else tf.concat(parts, axis=0)
+            tf.add_n(parts) / len(parts) if role == "loss_term" else tf.concat(parts, axis=0)
             for parts, role in zip(local, roles, strict=True)
         ]
 

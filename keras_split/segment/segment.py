@@ -96,7 +96,8 @@ class Segment:
     def set_learning_rate(self, value: float) -> None:
         """Follows the caller's rate; for optimizers whose rate is a variable."""
         # Most steps bring the rate that is there already, and setting it costs more than looking.
-        if float(self.optimizer.learning_rate) != value:
+        # By way of a tensor, since a mirrored variable is no number.
+        if float(tf.convert_to_tensor(self.optimizer.learning_rate)) != value:
             self.optimizer.learning_rate = value
 
     def finalize(self) -> None:

@@ -46,17 +46,27 @@ class TracedInference:
         self._place = place
         self._function = place.traced(infer, specs)
         self.structure, self.outputs = described[0]
+        # Also for what is too little to be shared by several devices.
+        self._single = Single()
+        self._alone = self._function
+        if place.least_rows > 1:
+            self._alone = self._single.traced(infer, specs)
         self._combined = self._combinable(infer, specs, combines_below)
         self._combines_below = combines_below
 
     def __call__(self, values: Sequence[np.ndarray], combine: bool) -> list[np.ndarray]:
         """Computes the outputs; thread-safe."""
-        tensors = self._place.scatter(values)
         if combine and self._combined is not None and len(values[0]) < self._combines_below:
-            return [np.asarray(each) for each in self._combined(*tensors)]
-        results = self._function(*tensors)
-        roles = [each.role for each in self.outputs]
-        return [np.asarray(each) for each in self._place.gather(results, roles)]
+            return self._run(self._combined, self._single, values)
+        if len(values[0]) < self._place.least_rows:
+            return self._run(self._alone, self._single, values)
+        return self._run(self._function, self._place, values)
+
+    def _run(
+        self, function: Any, place: Single | Mirrored, values: Sequence[np.ndarray]
+    ) -> list[np.ndarray]:
+        results = place.gather(function(*place.scatter(values)), [each.role for each in self.outputs])
+        return [np.asarray(each) for each in results]
 
     def _combinable(self, infer: Any, specs: list[tf.TensorSpec], below: int) -> Any | None:
         """TensorFlow's own request batching, where every tensor has rows that can be joined."""

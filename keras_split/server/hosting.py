@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_split.errors import Refused, TopologyError
@@ -87,6 +88,7 @@ class Hosting:
             body = _rebuild(config["body"])
         variables = named_variables(body.model)
         write(variables, dict(zip(config["variables"], state, strict=True)))
+        _settle_statistics(body)
         where = Path(folder) if folder else Path(tempfile.mkdtemp(dir=self._scratch))
         return Served(
             config["topology"], body, numerics, Shelf(where), self._options, owned=True
@@ -99,6 +101,13 @@ def _import_all(modules: list[str]) -> None:
         # Keras names the object that is missing in the end, if it is needed at all.
         with contextlib.suppress(ImportError):
             importlib.import_module(module)
+
+
+def _settle_statistics(body: Part) -> None:
+    """Has adapted Normalization layers take in their variables, which Keras' `load` does by itself."""
+    for layer in body.model._flatten_layers():
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()
 
 
 def _rebuild(config: dict[str, Any]) -> Part:

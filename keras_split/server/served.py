@@ -99,7 +99,7 @@ class Served:
         self.turns = Turns(options.lease_seconds, _new_lineage())
         self.last_reply: Any = None
         self._body = body
-        self._place = place or Single()
+        self.place = place or Single()
         self._numerics = numerics
         self._shelf = shelf
         self._stopping = False
@@ -110,7 +110,7 @@ class Served:
             body.losses,
             [each["mask"] for each in topology["frontier"]],
             topology["output_names"],
-            self._place,
+            self.place,
         )
 
     def settle(self, text: str) -> None:
@@ -126,7 +126,7 @@ class Served:
                 "metrics and steps_per_execution on a private server only."
             )
         with self._tracing, self._numerics.applied():
-            with self._place.scope():
+            with self.place.scope():
                 settings = parse_settings(text)
             self.engine.change(lambda: self.segment.compile(settings))
             self._traced.clear()

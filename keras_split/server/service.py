@@ -101,7 +101,7 @@ class SplitService:
                 bytes_received=self._meter.received,
                 bytes_sent=self._meter.sent,
                 uptime_seconds=time.monotonic() - self._started,
-                strategy=served.options.strategy,
+                strategy=served.place.name,
                 peer=this_peer(),
             )
 

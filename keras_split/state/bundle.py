@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,7 +35,9 @@ def optimizer_variables(optimizer: Any) -> dict[str, Any]:
     """An optimizer's variables under names that two processes with the same part agree on."""
     if optimizer is None:
         return {}
-    return {f"optimizer/{at}:{each.name}": each for at, each in enumerate(optimizer.variables)}
+    # Without the number that Keras gives to a variable without a name, such as Nadam's product.
+    names = [re.sub(r"_\d+$", "", each.name) for each in optimizer.variables]
+    return {f"optimizer/{at}:{names[at]}": each for at, each in enumerate(optimizer.variables)}
 
 
 def _check(name: str, variable: Any, array: np.ndarray) -> None:

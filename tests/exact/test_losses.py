@@ -56,7 +56,7 @@ CASES = {
 
 @pytest.mark.parametrize(("build", "y", "loss"), CASES.values(), ids=CASES.keys())
 def test_training_with(build, y, loss):
-    case = Case(build, "low", X, y, {"loss": loss, "metrics": ["mae"]})
+    case = Case(build, "low", X, y, {"loss": loss, "metrics": ["accuracy"]})
     weights = np.linspace(0.1, 2.0, ROWS)
     assert_trains_as_whole(
         case.build,
