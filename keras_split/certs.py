@@ -218,9 +218,7 @@ def _check_names(clients: list[str]) -> None:
         _check_name(name)
     parties = ["server", *clients]
     if len(set(parties)) < len(parties):
-        raise ValueError(
-            f"Each party needs a name of its own, not `server`. Received: clients={clients!r}."
-        )
+        raise ValueError(f"Each party needs a name of its own, not `server`. Received: clients={clients!r}.")
 
 
 def _check_name(name: str) -> None:
@@ -233,9 +231,7 @@ def _check_name(name: str) -> None:
 
 def _check_days(days: int) -> None:
     if not 1 <= days <= _MOST_DAYS:
-        raise ValueError(
-            f"A certificate is good for 1 to {_MOST_DAYS} days. Received: days={days!r}."
-        )
+        raise ValueError(f"A certificate is good for 1 to {_MOST_DAYS} days. Received: days={days!r}.")
 
 
 def _several(argument: str, values: Iterable[str]) -> Iterable[str]:

@@ -108,9 +108,7 @@ def _start(seed: int | None, layer_name: str) -> keras.initializers.Initializer:
     return keras.initializers.GlorotUniform(seed=int.from_bytes(digest[:4], "big") >> 1)
 
 
-def _chain(
-    name: str, input_shape: tuple[int, int, int], layers: Sequence[keras.layers.Layer]
-) -> keras.Model:
+def _chain(name: str, input_shape: tuple[int, int, int], layers: Sequence[keras.layers.Layer]) -> keras.Model:
     image = outputs = keras.Input(input_shape, name="image")
     for layer in layers:
         outputs = layer(outputs)

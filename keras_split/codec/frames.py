@@ -35,7 +35,7 @@ def pack(header: pb.Header, tensors: Sequence[np.ndarray] = ()) -> Iterator[pb.F
         header: Complete but for `tensors`, which is filled in here.
         tensors: Arrays of the dtypes in `dtypes`, any rank.
     """
-    arrays = [np.ascontiguousarray(tensor) for tensor in tensors]
+    arrays = [_in_order(np.asarray(tensor)) for tensor in tensors]
     for array, tensor in zip(arrays, tensors, strict=True):
         header.tensors.add(dtype=to_wire_dtype(array.dtype), dims=np.shape(tensor))
     chunks = _chunks([_little_endian_bytes(array) for array in arrays])
@@ -60,6 +60,11 @@ def unpack(frames: Iterator[pb.Frame], limits: Limits) -> Message | None:
     return Message(first.header, list(_views(buffer, specs)))
 
 
+def _in_order(array: np.ndarray) -> np.ndarray:
+    """C-contiguous, in this machine's byte order."""
+    return np.ascontiguousarray(array, array.dtype.newbyteorder("="))
+
+
 def _little_endian_bytes(array: np.ndarray) -> memoryview:
     if sys.byteorder == "big":
         array = array.byteswap()
@@ -82,9 +87,7 @@ def _chunks(views: Iterable[memoryview]) -> Iterator[bytes]:
         yield b"".join(parts)
 
 
-def _checked_specs(
-    tensors: Sequence[pb.Tensor], limits: Limits
-) -> list[tuple[np.dtype, tuple[int, ...]]]:
+def _checked_specs(tensors: Sequence[pb.Tensor], limits: Limits) -> list[tuple[np.dtype, tuple[int, ...]]]:
     if len(tensors) > limits.max_tensors:
         raise ProtocolError(f"{len(tensors)} tensors in a message; at most {limits.max_tensors}.")
     specs = [(from_wire_dtype(each.dtype), _checked_shape(each, limits)) for each in tensors]
@@ -102,9 +105,7 @@ def _checked_shape(tensor: pb.Tensor, limits: Limits) -> tuple[int, ...]:
     if len(shape) > limits.max_rank:
         raise ProtocolError(f"A tensor of rank {len(shape)}; at most {limits.max_rank}.")
     if any(not 0 < size <= limits.max_dimension for size in shape):
-        raise ProtocolError(
-            f"A tensor of shape {shape}; sizes are from 1 to {limits.max_dimension}."
-        )
+        raise ProtocolError(f"A tensor of shape {shape}; sizes are from 1 to {limits.max_dimension}.")
     return shape
 
 
@@ -131,9 +132,7 @@ def _read_bytes(first: pb.Frame, frames: Iterator[pb.Frame], total: int) -> np.n
         frame = following
 
 
-def _views(
-    buffer: np.ndarray, specs: Sequence[tuple[np.dtype, tuple[int, ...]]]
-) -> Iterator[np.ndarray]:
+def _views(buffer: np.ndarray, specs: Sequence[tuple[np.dtype, tuple[int, ...]]]) -> Iterator[np.ndarray]:
     offset = 0
     for dtype, shape in specs:
         end = offset + _byte_count(dtype, shape)

@@ -188,9 +188,7 @@ def _extract_dir(builder: tfds.core.DatasetBuilder) -> Path:
     return Path(builder.data_dir_root) / "downloads" / "extracted" / builder.name
 
 
-def _read(
-    name: str, builder: tfds.core.DatasetBuilder, note: str | None = None, **options: Any
-) -> Dataset:
+def _read(name: str, builder: tfds.core.DatasetBuilder, note: str | None = None, **options: Any) -> Dataset:
     if absent := set(SPLITS) - set(builder.info.splits):
         raise DatasetUnavailable(f"{builder.data_path} has no {sorted(absent)} images of {name!r}.")
     x_train, y_train = _arrays(builder, "train", **options)
@@ -207,9 +205,7 @@ def _read(
     )
 
 
-def _arrays(
-    builder: tfds.core.DatasetBuilder, split: str, **options: Any
-) -> tuple[np.ndarray, np.ndarray]:
+def _arrays(builder: tfds.core.DatasetBuilder, split: str, **options: Any) -> tuple[np.ndarray, np.ndarray]:
     rows = builder.as_dataset(split=split, batch_size=-1, as_supervised=True, **options)
     images, labels = tfds.as_numpy(rows)
     return images, labels

@@ -58,4 +58,3 @@ class TestScores(keras.callbacks.Callback):
         del epoch
         scores = self.model.evaluate(**self._data, verbose=0, return_dict=True)
         logs["test_accuracy"] = scores["accuracy"]
-

@@ -126,9 +126,7 @@ class Bridge:
             self._failure = error
             raise
 
-    def _remote(
-        self, work: Callable[..., list[np.ndarray]], inputs: list[Any], prepared: Prepared
-    ) -> Reply:
+    def _remote(self, work: Callable[..., list[np.ndarray]], inputs: list[Any], prepared: Prepared) -> Reply:
         def call(*arrays: np.ndarray) -> list[np.ndarray]:
             try:
                 return work(*arrays)
@@ -175,4 +173,3 @@ def _specs(smashed: Sequence[Any]) -> tuple[Input, ...]:
 def _assign(volatile: Sequence[Any], values: Sequence[np.ndarray]) -> None:
     for (variable, _), value in zip(volatile, values, strict=True):
         variable.assign(value)
-

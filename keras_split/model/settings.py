@@ -10,6 +10,11 @@ from keras_split.errors import SettingsRefused
 # What both halves must agree on; metrics are the client's own affair.
 COMMON = ("optimizer", "loss", "loss_weights")
 
+_NO_CONFIG = (
+    "Optimizer and losses travel to the server as their Keras configs, and one of them has none. Register "
+    "own classes and functions with `keras.saving.register_keras_serializable`."
+)
+
 
 def common_settings(compile_config: dict[str, Any]) -> dict[str, Any]:
     """The part of a serialised compile config that the server needs.
@@ -19,13 +24,11 @@ def common_settings(compile_config: dict[str, Any]) -> dict[str, Any]:
     """
     settings = {name: compile_config.get(name) for name in COMMON}
     try:
-        json.dumps(settings)
+        text = json.dumps(settings)
     except TypeError as error:
-        raise ValueError(
-            "Optimizer and losses travel to the server as their Keras configs, and one of them has "
-            "none. Register own classes and functions with "
-            f"`keras.saving.register_keras_serializable`. ({error})"
-        ) from None
+        raise ValueError(f"{_NO_CONFIG} ({error})") from None
+    if "__lambda__" in text:
+        raise ValueError(f"{_NO_CONFIG} (A lambda has code in place of a config.)")
     return settings
 
 

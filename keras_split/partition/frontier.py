@@ -58,9 +58,7 @@ def _front(graph: Graph, nodes: list[Any]) -> set[int]:
     """
     front = graph.ancestors(nodes)
     while True:
-        masks = [
-            mask_of(tensor) for node in graph.nodes if id(node) in front for tensor in node.outputs
-        ]
+        masks = [mask_of(tensor) for node in graph.nodes if id(node) in front for tensor in node.outputs]
         makers = [graph.producer(mask) for mask in masks if mask is not None]
         grown = front | graph.ancestors([maker for maker in makers if maker is not None])
         if grown == front:

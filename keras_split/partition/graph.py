@@ -45,8 +45,10 @@ class Graph:
 
 def is_nested(operation: Any) -> bool:
     """Whether an operation is itself a model with a graph."""
-    return isinstance(operation, keras.Model) and bool(getattr(operation, "built", False)) and (
-        hasattr(operation, "_nodes_by_depth") or getattr(operation, "_functional", None) is not None
+    return (
+        isinstance(operation, keras.Model)
+        and bool(getattr(operation, "built", False))
+        and (hasattr(operation, "_nodes_by_depth") or getattr(operation, "_functional", None) is not None)
     )
 
 

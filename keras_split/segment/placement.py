@@ -37,9 +37,7 @@ class Single:
         del roles
         return list(values)
 
-    def hand_over(
-        self, receive: Callable[..., None], tensors: list[Any], before: Callable[[], None]
-    ) -> None:
+    def hand_over(self, receive: Callable[..., None], tensors: list[Any], before: Callable[[], None]) -> None:
         """Gives a step's reply away from within its graph, before any variable is updated."""
         handed_over = tf.numpy_function(receive, tensors, [])
         with writes_after(handed_over):
@@ -94,9 +92,7 @@ class Mirrored:
             for parts, role in zip(local, roles, strict=True)
         ]
 
-    def hand_over(
-        self, receive: Callable[..., None], tensors: list[Any], before: Callable[[], None]
-    ) -> None:
+    def hand_over(self, receive: Callable[..., None], tensors: list[Any], before: Callable[[], None]) -> None:
         """Only updates: each replica has a share of the reply, and they are joined after the step."""
         del receive, tensors
         before()

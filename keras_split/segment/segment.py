@@ -110,9 +110,7 @@ class Segment:
                 tensor._keras_mask = smashed[mask]
         return self.model(smashed, training=training)
 
-    def _forward_backward(
-        self, signature: Signature, flat: tuple[Any, ...]
-    ) -> Backward:
+    def _forward_backward(self, signature: Signature, flat: tuple[Any, ...]) -> Backward:
         # In front of the tape: behind it, a tensor that nobody reads would get a gradient of zeros.
         smashed = share_rows(signature.smashed(flat))
         labels, sample_weight = signature.targets(flat)
@@ -153,4 +151,3 @@ class Segment:
         else:
             # A frozen part still takes part in schedules that count iterations.
             self.optimizer.iterations.assign_add(1)
-

@@ -62,9 +62,7 @@ class TracedInference:
             return self._run(self._alone, self._single, values)
         return self._run(self._function, self._place, values)
 
-    def _run(
-        self, function: Any, place: Single | Mirrored, values: Sequence[np.ndarray]
-    ) -> list[np.ndarray]:
+    def _run(self, function: Any, place: Single | Mirrored, values: Sequence[np.ndarray]) -> list[np.ndarray]:
         results = place.gather(function(*place.scatter(values)), [each.role for each in self.outputs])
         return [np.asarray(each) for each in results]
 
@@ -137,9 +135,7 @@ class TracedStep:
         self._function = place.traced(step, [each.spec for each in signature.inputs])
         self.structure, self.outputs = described[0]
 
-    def __call__(
-        self, values: Sequence[np.ndarray], answer: Callable[[list[np.ndarray]], None]
-    ) -> None:
+    def __call__(self, values: Sequence[np.ndarray], answer: Callable[[list[np.ndarray]], None]) -> None:
         """Computes a step; `answer` gets the reply as soon as it is known. Not thread-safe."""
         self._answer = answer
         results = self._function(*self._place.scatter(values))
@@ -167,9 +163,7 @@ def describe(y_pred: Any, losses: RankedLosses | None) -> tuple[Any, list[Output
         for at, each in enumerate(flat):
             extras = {"logits": logits_of(each), "mask": getattr(each, "_keras_mask", None)}
             found += [
-                (Output.of(role, extra, at), extra)
-                for role, extra in extras.items()
-                if extra is not None
+                (Output.of(role, extra, at), extra) for role, extra in extras.items() if extra is not None
             ]
         found += [(Output.of("loss_term", term, rank=rank), term) for rank, term in losses()]
     return tree.pack_sequence_as(y_pred, range(len(flat))), *map(list, zip(*found, strict=True))

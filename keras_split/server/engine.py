@@ -29,6 +29,7 @@ class Engine:
 
     def change(self, work: Callable[[], Result]) -> Result:
         """Runs alone, after all changes that were asked for before it."""
+
         def answer_all(answer: Callable[[Result], None]) -> None:
             answer(work())
 

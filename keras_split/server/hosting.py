@@ -90,9 +90,7 @@ class Hosting:
         write(variables, dict(zip(config["variables"], state, strict=True)))
         _settle_statistics(body)
         where = Path(folder) if folder else Path(tempfile.mkdtemp(dir=self._scratch))
-        return Served(
-            config["topology"], body, numerics, Shelf(where), self._options, owned=True
-        )
+        return Served(config["topology"], body, numerics, Shelf(where), self._options, owned=True)
 
 
 def _import_all(modules: list[str]) -> None:

@@ -54,26 +54,20 @@ class SplitService:
         with _reported(context):
             return self._hosting.find(request.model).prepare(request)
 
-    def Train(
-        self, frames: Iterator[pb.Frame], context: grpc.ServicerContext
-    ) -> Iterator[pb.Frame]:
+    def Train(self, frames: Iterator[pb.Frame], context: grpc.ServicerContext) -> Iterator[pb.Frame]:
         """Holds one turn."""
         with _reported(context):
             message = _expect(unpack(frames, self._limits), "begin")
             served = self._hosting.find(message.header.begin.model)
             yield from Training(served, message).converse(frames)
 
-    def Infer(
-        self, frames: Iterator[pb.Frame], context: grpc.ServicerContext
-    ) -> Iterator[pb.Frame]:
+    def Infer(self, frames: Iterator[pb.Frame], context: grpc.ServicerContext) -> Iterator[pb.Frame]:
         """Answers inference requests until the client stops asking."""
         with _reported(context):
             while message := unpack(frames, self._limits):
                 yield from self._inferred(_expect(message, "infer"))
 
-    def Host(
-        self, frames: Iterator[pb.Frame], context: grpc.ServicerContext
-    ) -> Iterator[pb.Frame]:
+    def Host(self, frames: Iterator[pb.Frame], context: grpc.ServicerContext) -> Iterator[pb.Frame]:
         """Keeps a client's body as long as the client keeps the call open."""
         with _reported(context):
             message = _expect(unpack(frames, self._limits), "host")

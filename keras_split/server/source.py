@@ -20,8 +20,7 @@ def load_model(source: str) -> keras.Model:
     module, _, function = source.partition(":")
     if not function:
         raise ValueError(
-            "A model is given as a .keras file or as package.module:function. "
-            f"Received: model={source!r}."
+            f"A model is given as a .keras file or as package.module:function. Received: model={source!r}."
         )
     return _from_function(module, function)
 

@@ -15,9 +15,7 @@ from keras_split.segment import Segment, TracedStep
 Answer = Callable[[list[np.ndarray]], None]
 
 
-def compute(
-    step: TracedStep, values: Sequence[np.ndarray], segment: Segment, answer: Answer
-) -> None:
+def compute(step: TracedStep, values: Sequence[np.ndarray], segment: Segment, answer: Answer) -> None:
     """Computes a step; whatever goes wrong before the answer leaves no trace.
 
     Args:
@@ -37,9 +35,7 @@ def compute(
         step(values, answer_once)
 
 
-def compute_finite(
-    step: TracedStep, values: Sequence[np.ndarray], segment: Segment, answer: Answer
-) -> None:
+def compute_finite(step: TracedStep, values: Sequence[np.ndarray], segment: Segment, answer: Answer) -> None:
     """Computes a step, and answers only if it left finite numbers everywhere.
 
     The gradients themselves are not looked at: a graph that showed them would round in another way
@@ -68,9 +64,7 @@ def compute_finite(
 
 
 @contextlib.contextmanager
-def _taken_back(
-    variables: Sequence[Any], unless: Callable[[], bool] = lambda: False
-) -> Iterator[None]:
+def _taken_back(variables: Sequence[Any], unless: Callable[[], bool] = lambda: False) -> Iterator[None]:
     # Tensors share the variables' memory until these change, so that nothing is copied for nothing.
     before = [tf.convert_to_tensor(each) for each in variables]
     try:

@@ -35,9 +35,7 @@ class Conversation:
         self._count = 0
         self._deadline = _Deadline(self._call.cancel)
 
-    def ask(
-        self, header: pb.Header, tensors: Sequence[np.ndarray], reply: str, seconds: float
-    ) -> Message:
+    def ask(self, header: pb.Header, tensors: Sequence[np.ndarray], reply: str, seconds: float) -> Message:
         """Sends a request and waits for its reply.
 
         Args:

@@ -73,9 +73,7 @@ class Line:
     def _open(self) -> grpc.Channel:
         if self._channel is None or self._owner != os.getpid():
             credentials, insecure = self._connection
-            self._channel = open_channel(
-                self._target, credentials, insecure=insecure, limits=self._limits
-            )
+            self._channel = open_channel(self._target, credentials, insecure=insecure, limits=self._limits)
             self._owner = os.getpid()
             self._when_opened()
         return self._channel

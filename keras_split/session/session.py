@@ -88,9 +88,7 @@ class Session:
         """Places a body on a private server, where it stays until this session is closed."""
         self._hosting = self._converse("Host")
         request = pb.Host(body_json=json.dumps(body), checkpoint_directory=folder)
-        reply = self._hosting.ask(
-            pb.Header(host=request), state, "hosted", self._timeouts.state_seconds
-        )
+        reply = self._hosting.ask(pb.Header(host=request), state, "hosted", self._timeouts.state_seconds)
         self._model = reply.header.hosted.model
 
     def join(self, settings: dict[str, Any] | None = None) -> Joined:
@@ -158,13 +156,9 @@ class Session:
         self.version += 1
         return values
 
-    def infer(
-        self, prepared: Prepared, tensors: Sequence[np.ndarray], combine: bool
-    ) -> list[np.ndarray]:
+    def infer(self, prepared: Prepared, tensors: Sequence[np.ndarray], combine: bool) -> list[np.ndarray]:
         """One inference; `combine` allows the server to compute it together with others'."""
-        header = pb.Header(
-            infer=pb.Infer(model=self._model, signature=prepared.signature, combine=combine)
-        )
+        header = pb.Header(infer=pb.Infer(model=self._model, signature=prepared.signature, combine=combine))
         # Keras lets several threads predict with one model, and a stream answers in order.
         with self._infer_lock:
             message = self._ask_inference(prepared, header, tensors)
@@ -221,18 +215,14 @@ class Session:
             self._hosting.close()
         self._line.close()
 
-    def _ask_step(
-        self, prepared: Prepared, step: pb.Step, tensors: Sequence[np.ndarray]
-    ) -> Message:
+    def _ask_step(self, prepared: Prepared, step: pb.Step, tensors: Sequence[np.ndarray]) -> Message:
         with self._in_turn() as training:
             self._prepare_again(prepared)
             step.lineage = self._lineage
             header = pb.Header(step=step)
             return training.ask(header, tensors, "stepped", self._timeouts.step_seconds)
 
-    def _ask_inference(
-        self, prepared: Prepared, header: pb.Header, tensors: Sequence[np.ndarray]
-    ) -> Message:
+    def _ask_inference(self, prepared: Prepared, header: pb.Header, tensors: Sequence[np.ndarray]) -> Message:
         if self._inferring is None:
             self._inferring = self._converse("Infer")
         try:

@@ -55,9 +55,7 @@ class Stream:
     def truncated_normal(self, shape: Shape) -> np.ndarray:
         """Normal numbers within two deviations."""
         inside = 1.0 - 2.0 * _BELOW_TWO_DEVIATIONS
-        return self._fill(
-            shape, lambda uniform: normal_quantile(_BELOW_TWO_DEVIATIONS + inside * uniform)
-        )
+        return self._fill(shape, lambda uniform: normal_quantile(_BELOW_TWO_DEVIATIONS + inside * uniform))
 
     def _fill(self, shape: Shape, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """Block by block, so that a big weight needs no big temporaries."""

@@ -140,9 +140,7 @@ def _kept(layer: Any, variable: Any) -> np.ndarray:
     return value
 
 
-def _forget_bias(
-    secret: bytes, path: str, kind: str, config: Config, shape: Shape, dtype: str
-) -> np.ndarray:
+def _forget_bias(secret: bytes, path: str, kind: str, config: Config, shape: Shape, dtype: str) -> np.ndarray:
     """Of the four gates of an LSTM, the second starts with a bias of one."""
     units = shape[0] // 4
     before, after = (

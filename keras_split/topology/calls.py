@@ -115,8 +115,7 @@ def read_call(value: Any, signature: Signature) -> Call:
         raise refused(value, f"at most {len(signature)} arguments")
     kinds = dict(signature)
     positional = {
-        name: _read_argument(kind, each, name)
-        for (name, kind), each in zip(signature, args, strict=False)
+        name: _read_argument(kind, each, name) for (name, kind), each in zip(signature, args, strict=False)
     }
     for name in kwargs:
         if name not in kinds or name in positional:

@@ -26,9 +26,7 @@ def functional_graph(options: Options, parts: Parts, calls: Calls, limits: Topol
     named = [each.layer for each in leaves(inputs, Reference) if each.tensor == 0]
     layers = {name for name, part in parts.items() if part.rule is INPUT_RULE}
     if len(named) > limits.max_inputs or sorted(named) != sorted(layers):
-        raise Refusal(
-            f"its input_layers are not its InputLayers, each once and at most {limits.max_inputs}"
-        )
+        raise Refusal(f"its input_layers are not its InputLayers, each once and at most {limits.max_inputs}")
     return Graph(parts, calls, processing_order(calls, frozenset(layers)), inputs, outputs)
 
 
@@ -39,9 +37,7 @@ def _ends(value: Any, parts: Parts, calls: Calls, option: str) -> Any:
     if type(value) is list and value:
         return [_ends(each, parts, calls, option) for each in value]
     if type(value) is dict and value:
-        return {
-            printable_name(key): _ends(each, parts, calls, option) for key, each in value.items()
-        }
+        return {printable_name(key): _ends(each, parts, calls, option) for key, each in value.items()}
     raise refused(value, "[layer, node, tensor], or lists and dicts of these").under(option)
 
 

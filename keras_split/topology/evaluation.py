@@ -106,9 +106,7 @@ class Evaluation:
         """A layer of the client's own: the shapes that the config declares are believed."""
         first = next(leaves(arguments, Value)).shape
         last = max(declared, default=0)
-        shapes = tuple(
-            self._declared(declared[at]) if declared.get(at) else first for at in range(last + 1)
-        )
+        shapes = tuple(self._declared(declared[at]) if declared.get(at) else first for at in range(last + 1))
         return Effect(shapes, effect.parameters, effect.mixes)
 
     def _model(self, graph: Graph, arguments: Arguments) -> tuple[Value, ...]:

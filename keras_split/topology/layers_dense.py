@@ -113,9 +113,7 @@ _KERNEL: dict[str, Check] = {
 }
 
 RULES: dict[str, Rule] = {
-    "Dense": Rule(
-        _dense, {"units": integer(1), "use_bias": boolean, **_KERNEL}, frozenset({"units"})
-    ),
+    "Dense": Rule(_dense, {"units": integer(1), "use_bias": boolean, **_KERNEL}, frozenset({"units"})),
     "EinsumDense": Rule(
         _einsum,
         {

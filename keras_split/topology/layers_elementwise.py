@@ -140,9 +140,7 @@ RULES: dict[str, Rule] = {
         },
         call=INPUTS_TRAINING_MASK,
     ),
-    "LayerNormalization": Rule(
-        _affine(), {"axis": axes, "rms_scaling": choice(False), **_GAMMA_AND_BETA}
-    ),
+    "LayerNormalization": Rule(_affine(), {"axis": axes, "rms_scaling": choice(False), **_GAMMA_AND_BETA}),
     "GroupNormalization": Rule(
         _group_normalization, {"groups": integer(-1), "axis": axis, **_GAMMA_AND_BETA}
     ),

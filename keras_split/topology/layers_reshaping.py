@@ -75,9 +75,7 @@ _MERGES = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum")
 
 RULES: dict[str, Rule] = {
     "Flatten": Rule(one_input(_flatten), {"data_format": data_format}),
-    "Reshape": Rule(
-        one_input(_reshape), {"target_shape": list_of(integer(-1))}, frozenset({"target_shape"})
-    ),
+    "Reshape": Rule(one_input(_reshape), {"target_shape": list_of(integer(-1))}, frozenset({"target_shape"})),
     "Permute": Rule(one_input(_permute), {"dims": list_of(integer(1))}, frozenset({"dims"})),
     "RepeatVector": Rule(one_input(_repeat), {"n": integer(1)}, frozenset({"n"})),
     **{name: Rule(_merge, {}, call=LIST_OF_INPUTS) for name in _MERGES},

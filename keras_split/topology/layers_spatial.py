@@ -67,8 +67,7 @@ def _moved_borders(rank: int, option: str, sign: int) -> Rule:
         image = Image.of(shape, rank, options)
         borders = options[option] if rank > 1 else [options[option]]
         spatial = [
-            shifted(dim, sign * (low + high))
-            for dim, (low, high) in zip(image.spatial, borders, strict=True)
+            shifted(dim, sign * (low + high)) for dim, (low, high) in zip(image.spatial, borders, strict=True)
         ]
         return image.with_(spatial, image.channels)
 
@@ -94,11 +93,7 @@ def _up_sampling(rank: int) -> Rule:
 
 def _family(kinds: tuple[str, ...], name: str, rank: int) -> dict[str, Rule]:
     rules = {"": _pooling, "Global": _global_pooling, "Adaptive": _adaptive_pooling}
-    return {
-        f"{prefix}{kind}{name}{rank}D": make(rank)
-        for kind in kinds
-        for prefix, make in rules.items()
-    }
+    return {f"{prefix}{kind}{name}{rank}D": make(rank) for kind in kinds for prefix, make in rules.items()}
 
 
 RULES: dict[str, Rule] = {}

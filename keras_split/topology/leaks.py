@@ -32,9 +32,7 @@ class Leaks:
         self._inputs = inputs
         self._mask_values: dict[str, float] = {}
 
-    def through(
-        self, operation: str, call: Signature, arguments: Arguments, *, mixes: bool
-    ) -> Trace:
+    def through(self, operation: str, call: Signature, arguments: Arguments, *, mixes: bool) -> Trace:
         """What the outputs of one call show.
 
         Args:

@@ -51,9 +51,7 @@ _SEQUENTIAL_OPTIONS: dict[str, Check] = {
 
 def is_model(module: Any, kind: str, registered: Any) -> bool:
     """Whether a serialised object names one of Keras' own model classes."""
-    return (
-        isinstance(module, str) and (kind, module) in _MODELS and registered in (None, "Functional")
-    )
+    return isinstance(module, str) and (kind, module) in _MODELS and registered in (None, "Functional")
 
 
 class ModelReader:
@@ -82,9 +80,7 @@ class ModelReader:
     def _part(self, entry: Any, outer: str, name: str, *, trainable: bool, depth: int) -> Part:
         path = f"{outer}/{name}".strip("/") or "model"
         named = entry if type(entry) is dict else {}
-        module, kind, registered = (
-            named.get(key) for key in ("module", "class_name", "registered_name")
-        )
+        module, kind, registered = (named.get(key) for key in ("module", "class_name", "registered_name"))
         if type(kind) is not str or not self._holds_others(module, kind, registered):
             return self._reader.layer(entry, path, trainable)
         config = self._reader.header(entry, path)[3]
@@ -111,9 +107,7 @@ class ModelReader:
         options = read_options(checks, config, frozenset(held))
         trainable = trainable and options.get("trainable", True)
         inner = tuple(
-            self._part(
-                options[name], path, _name_of(options[name]), trainable=trainable, depth=depth + 1
-            )
+            self._part(options[name], path, _name_of(options[name]), trainable=trainable, depth=depth + 1)
             for name in held
         )
         if kind == "Bidirectional" and any(part.kind not in RECURRENT for part in inner):
@@ -163,10 +157,7 @@ class ModelReader:
         trainable = trainable and options.get("trainable", True)
         inside = path if depth else ""
         entries = _list_of_entries(options["layers"])
-        bare = [
-            {key: each[key] for key in each if key not in ("name", "inbound_nodes")}
-            for each in entries
-        ]
+        bare = [{key: each[key] for key in each if key not in ("name", "inbound_nodes")} for each in entries]
         parts = self._parts(bare, inside, trainable, depth)
         calls = self._calls(entries, parts)
         graph = functional_graph(options, parts, calls, self._limits)

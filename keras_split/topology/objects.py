@@ -187,9 +187,7 @@ def policy_name(dtype: Any) -> str:
     return dtype["config"]["name"] if isinstance(dtype, dict) else dtype
 
 
-def weights(
-    *names: str, initializer: Callable[[Any], Any] = kernel_initializer
-) -> dict[str, Check]:
+def weights(*names: str, initializer: Callable[[Any], Any] = kernel_initializer) -> dict[str, Check]:
     """The three options that Keras has for each weight."""
     return {
         f"{name}_{kind}": check

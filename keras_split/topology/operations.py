@@ -156,8 +156,7 @@ _ARITHMETIC = words("Add Subtract Multiply Divide TrueDivide Power Maximum Minim
 _COMPARISONS = words("Equal NotEqual Greater GreaterEqual Less LessEqual LogicalAnd LogicalOr")
 _FUNCTIONS = words("Negative Absolute Square Sqrt Exp Log Log1p Tanh Sin Cos")
 _ACTIVATIONS = words(
-    "Relu Relu6 Sigmoid Silu Selu Softplus Softsign HardSigmoid HardSilu HardTanh LogSigmoid "
-    "Mish Tanh"
+    "Relu Relu6 Sigmoid Silu Selu Softplus Softsign HardSigmoid HardSilu HardTanh LogSigmoid Mish Tanh"
 )
 _REDUCTION: dict[str, Check] = {
     "axis": optional(axes),

@@ -172,9 +172,7 @@ class Reader:
             f"this client and named to it {', '.join(sorted(self._custom)) or 'none'}"
         )
 
-    def _custom_layer(
-        self, kind: str, registered: str, config: Options, path: str, trainable: bool
-    ) -> Part:
+    def _custom_layer(self, kind: str, registered: str, config: Options, path: str, trainable: bool) -> Part:
         rule, options = custom_rule(self._custom[registered], config)
         own = trainable and options.get("trainable", True) is True
         entry = {**serialised(None, kind, options), "registered_name": registered}

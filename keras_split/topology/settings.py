@@ -30,12 +30,10 @@ _PLAIN: Check = either(null, boolean, number(), printable_name)
 _PLAIN_OR_LIST: Check = either(_PLAIN, list_of(_PLAIN, 0, 1024))
 
 _OPTIMIZERS = words(
-    "Adadelta Adafactor Adagrad Adam AdamW Adamax Ftrl Lamb Lion Muon Nadam RMSprop SGD "
-    "ScheduleFreeAdamW"
+    "Adadelta Adafactor Adagrad Adam AdamW Adamax Ftrl Lamb Lion Muon Nadam RMSprop SGD ScheduleFreeAdamW"
 )
 _SCHEDULES = words(
-    "CosineDecay CosineDecayRestarts ExponentialDecay InverseTimeDecay PiecewiseConstantDecay "
-    "PolynomialDecay"
+    "CosineDecay CosineDecayRestarts ExponentialDecay InverseTimeDecay PiecewiseConstantDecay PolynomialDecay"
 )
 _LOSSES = words(
     "BinaryCrossentropy BinaryFocalCrossentropy CTC CategoricalCrossentropy "

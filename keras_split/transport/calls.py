@@ -50,9 +50,5 @@ def handlers(servicer: Any, meter: Meter) -> grpc.GenericRpcHandler:
 
 
 def _handler(call: Call, method: Callable[..., Any], meter: Meter) -> grpc.RpcMethodHandler:
-    make = (
-        grpc.stream_stream_rpc_method_handler
-        if call.streams
-        else grpc.unary_unary_rpc_method_handler
-    )
+    make = grpc.stream_stream_rpc_method_handler if call.streams else grpc.unary_unary_rpc_method_handler
     return make(method, meter.deserializer(call.request), meter.serializer())

@@ -54,9 +54,7 @@ class Credentials:
 
     def channel_credentials(self) -> grpc.ChannelCredentials:
         """For a client's channel."""
-        return grpc.ssl_channel_credentials(
-            self.root_certificate, self.private_key, self.certificate
-        )
+        return grpc.ssl_channel_credentials(self.root_certificate, self.private_key, self.certificate)
 
     def server_credentials(self, require_client_certificate: bool = True) -> grpc.ServerCredentials:
         """For a server's port.
@@ -70,9 +68,7 @@ class Credentials:
         if self.certificate is None or self.private_key is None:
             raise ValueError("A server needs `certificate` and `private_key`; one of them is None.")
         if require_client_certificate and self.root_certificate is None:
-            raise ValueError(
-                "Requiring client certificates needs `root_certificate`, which is None."
-            )
+            raise ValueError("Requiring client certificates needs `root_certificate`, which is None.")
         return grpc.ssl_server_credentials(
             [(self.private_key, self.certificate)],
             self.root_certificate,
@@ -106,14 +102,11 @@ def _check_key(folder: Path, pem: bytes, leaf: x509.Certificate) -> None:
         ) from None
     if key.public_key() != leaf.public_key():
         raise ValueError(
-            f"{folder / 'tls.key'} is not the key of {folder / 'tls.crt'}: "
-            "copy both from one folder."
+            f"{folder / 'tls.key'} is not the key of {folder / 'tls.crt'}: copy both from one folder."
         )
 
 
-def _check_chain(
-    folder: Path, chain: list[x509.Certificate], authorities: list[x509.Certificate]
-) -> None:
+def _check_chain(folder: Path, chain: list[x509.Certificate], authorities: list[x509.Certificate]) -> None:
     """Follows `chain` from the leaf upwards until an authority has issued a link of it."""
     for certificate, above in zip_longest(chain, chain[1:]):
         _check_dates(folder / "tls.crt", certificate)

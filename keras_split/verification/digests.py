@@ -24,9 +24,7 @@ def whole_digests(parts: Mapping[str, Part], optimizer: Any) -> Digests:
     for side, part in parts.items():
         variables = named_variables(part.model)
         found.update({(side, name): digest(each) for name, each in variables.items()})
-        found.update(
-            {(side, name): digest(each) for name, each in _own_slots(part, optimizer).items()}
-        )
+        found.update({(side, name): digest(each) for name, each in _own_slots(part, optimizer).items()})
     return found
 
 

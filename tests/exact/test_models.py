@@ -9,6 +9,8 @@ import pytest
 from support.models import (
     CLASSIFIES,
     Case,
+    attention,
+    augmented,
     classes,
     convolutional,
     floats,
@@ -20,6 +22,7 @@ from support.models import (
     penalised,
     residual,
     several_inputs_and_outputs,
+    standardised,
     tokens,
 )
 from support.pairs import assert_trains_as_whole, paired_models
@@ -58,6 +61,8 @@ CASES = {
     "sequential": images(convolutional, "pool1"),
     "batch_norm_last_on_the_client": images(convolutional, "norm1"),
     "batch_norm_and_dropout_first_on_the_server": images(convolutional, "conv1"),
+    "augmentation_on_the_client": images(augmented, "conv"),
+    "statistics_of_data_on_both_sides": numbers(standardised, "low"),
     "skip_connection_across_the_cut": images(residual, "block1_relu"),
     "skip_connection_beside_the_cut": images(residual, "block1_add"),
     "several_inputs_and_outputs": both_ways("join"),
@@ -67,6 +72,8 @@ CASES = {
     "path_into_a_model_in_a_nested_model": numbers(nested, "outer/inner/first"),
     "mask_after_embedding": sentences("embed"),
     "mask_between_recurrent_layers": sentences("lower"),
+    "attention": sentences("first_norm", attention),
+    "attention_behind_the_cut": sentences("embed", attention),
     "mask_up_to_the_loss": Case(masked_to_the_end, "embed", SENTENCES, SENTENCES, CLASSIFIES),
     "additional_losses_on_both_sides": numbers(penalised, "low2"),
     "additional_losses_at_the_cut": numbers(penalised, "low_energy"),

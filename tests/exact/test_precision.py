@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 from keras import layers
 
-from support.models import CLASSES, CLASSIFIES, Case, classes, convolutional, floats, masked_to_the_end, mlp_case, tokens
+from support.models import (
+    CLASSES,
+    CLASSIFIES,
+    Case,
+    classes,
+    convolutional,
+    floats,
+    masked_to_the_end,
+    mlp_case,
+    tokens,
+)
 from support.pairs import assert_trains_as_whole, paired_models
 
 SENTENCES = tokens(7, 12)

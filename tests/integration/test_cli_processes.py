@@ -9,10 +9,10 @@ import sys
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from support import bodies
-from support.processes import Server, environment
 
 from keras_split.transport import SERVICE
+from support import bodies
+from support.processes import Server, environment
 
 PNG = b"\x89PNG\r\n"
 

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 
 from keras_split import Credentials, SplitModel, certs
 from keras_split.codec import Limits
-from keras_split.errors import AuthenticationFailed, ConnectionLost, ProtocolError, SplitError
-from keras_split.session import Timeouts
-from keras_split.transport import Listener
+from keras_split.errors import (
+    AuthenticationFailed,
+    ConnectionLost,
+    ProtocolError,
+    Refused,
+    SplitError,
+)
+from keras_split.session import Session, Timeouts
+from keras_split.transport import Listener, Meter, handlers
 
 DEADLINE = Timeouts(join_seconds=10)
 
@@ -84,9 +92,7 @@ def test_an_address_that_is_none(owner):
 
 def test_a_server_that_accepts_and_says_nothing(owner):
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(SplitError) as caught:
-        SplitModel.connect(
-            f"127.0.0.1:{silent.getsockname()[1]}", owner, timeouts=Timeouts(join_seconds=0.5)
-        )
+        SplitModel.connect(f"127.0.0.1:{silent.getsockname()[1]}", owner, timeouts=Timeouts(join_seconds=0.5))
     assert "did not answer within the deadline" in str(caught.value)
 
 
@@ -154,3 +160,32 @@ def test_no_credentials_is_no_way_to_say_insecure(shared_server):
 def test_no_tls_beyond_this_machine():
     with pytest.raises(ValueError, match="loopback addresses only.*Received"):
         connect("192.0.2.1:50051", insecure=True)
+
+
+def test_a_server_with_too_many_calls(owner):
+    # A server that is busy with as many calls as it may: this one is not even begun.
+    listener = Listener("127.0.0.1:0", owner, Limits(), max_calls=1)
+    answering, may_answer = threading.Event(), threading.Event()
+
+    class Busy:
+        def __getattr__(self, name):
+            return self.answer
+
+        def answer(self, request, context):
+            answering.set()
+            may_answer.wait(20)
+            raise AssertionError("Nobody waits for this answer.")
+
+    listener.server.add_generic_rpc_handlers((handlers(Busy(), Meter()),))
+    listener.start()
+    first = Session(f"127.0.0.1:{listener.port}", owner, timeouts=DEADLINE)
+    with ThreadPoolExecutor() as threads:
+        asked = threads.submit(first.status)
+        answering.wait(20)
+        with pytest.raises(Refused, match="at its limit.*Try again later.*--max-calls"):
+            connect(f"127.0.0.1:{listener.port}", owner)
+        may_answer.set()
+        with pytest.raises(SplitError):
+            asked.result(20)
+    first.close()
+    listener.stop(0)

@@ -35,9 +35,7 @@ def steps_of(split):
     [("up", 1), ("up", 300), ("down", 1), ("down", 600)],
     ids=["request not sent", "request in pieces", "request arrived", "reply in pieces"],
 )
-def test_a_step_cut_anywhere_is_applied_once(
-    connected, proxy, shared_server, direction, count
-):
+def test_a_step_cut_anywhere_is_applied_once(connected, proxy, shared_server, direction, count):
     split = connected(proxy.address)
     before = steps_of(split)
     train(split, callbacks=[AtBatch(BROKEN_STEP, lambda: proxy.after(direction, count, proxy.cut))])
@@ -64,9 +62,7 @@ def test_a_slow_line_changes_nothing(connected, proxy, shared_server):
     assert_equal_halves(trained_whole(), split, shared_server)
 
 
-def test_a_step_sent_again_while_it_is_computed_is_applied_once(
-    connected, proxy, shared_server
-):
+def test_a_step_sent_again_while_it_is_computed_is_applied_once(connected, proxy, shared_server):
     split, observer = connected(proxy.address), shared_server.observer()
     before = observer.status().steps
 

@@ -23,9 +23,7 @@ BAD = 2
 
 
 def fit(model, x, y, **options):
-    return model.fit(
-        x, y, batch_size=bodies.BATCH, shuffle=False, verbose=0, **options
-    )
+    return model.fit(x, y, batch_size=bodies.BATCH, shuffle=False, verbose=0, **options)
 
 
 def spoilt(column, value, dtype=None):

@@ -7,10 +7,10 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from support.equality import assert_same_arrays, client_state, server_state
-from support.pairs import paired_models
 
 import keras_split
+from support.equality import assert_same_arrays, client_state, server_state
+from support.pairs import paired_models
 
 X = np.linspace(-1, 1, 160, dtype="float32").reshape(40, 4)
 Y = X.sum(axis=1, keepdims=True)

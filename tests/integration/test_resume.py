@@ -41,9 +41,7 @@ def test_a_saved_model_goes_on_where_it_was(connected, shared_server, tmp_path, 
 
 
 def test_saved_weights_go_on_where_they_were(connected, shared_server, tmp_path):
-    saving = keras.callbacks.ModelCheckpoint(
-        tmp_path / "{epoch}.weights.h5", save_weights_only=True
-    )
+    saving = keras.callbacks.ModelCheckpoint(tmp_path / "{epoch}.weights.h5", save_weights_only=True)
     train(connected(), epochs=3, callbacks=[saving])
 
     other = connected()
@@ -56,9 +54,7 @@ def test_saved_weights_go_on_where_they_were(connected, shared_server, tmp_path)
 def test_early_stopping_takes_both_halves_back_to_the_best(connected, shared_server):
     def stop_and_go_on(model):
         # The loss falls, so that the first epoch is the best of these.
-        stopping = keras.callbacks.EarlyStopping(
-            "loss", mode="max", patience=2, restore_best_weights=True
-        )
+        stopping = keras.callbacks.EarlyStopping("loss", mode="max", patience=2, restore_best_weights=True)
         stopped = train(model, epochs=9, callbacks=[stopping])
         return stopped, model.evaluate(*bodies.data(), verbose=0), train(model)
 

@@ -66,9 +66,7 @@ def connect(
         build: Makes the whole model.
         options: Further arguments of `SplitModel.connect`.
     """
-    split = SplitModel.connect(
-        address or server.address, server.credentials(), timeouts=timeouts, **options
-    )
+    split = SplitModel.connect(address or server.address, server.credentials(), timeouts=timeouts, **options)
     start = named_variables(partition(whole_model(build), bodies.CUT).head.model)
     write(named_variables(split.head), read(start))
     return split

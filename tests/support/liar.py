@@ -30,9 +30,7 @@ class Liar:
     ):
         self._lie = lie or repeat
         self._about_preparing = about_preparing
-        self._channel = open_channel(
-            server.address, server.credentials(), insecure=False, limits=Limits()
-        )
+        self._channel = open_channel(server.address, server.credentials(), insecure=False, limits=Limits())
         self._listener = Listener("127.0.0.1:0", server.credentials(), Limits())
         self._listener.server.add_generic_rpc_handlers((handlers(self, Meter()),))
         self._listener.start()

@@ -145,6 +145,41 @@ def nested() -> keras.Model:
     return keras.Model(inputs, layers.Dense(CLASSES, activation="softmax", name="classes")(outer(inputs)))
 
 
+def augmented() -> keras.Model:
+    """Images that are changed at random on the client."""
+    return keras.Sequential(
+        [
+            keras.Input((6, 6, 2)),
+            layers.RandomFlip(name="flip"),
+            layers.RandomTranslation(0.2, 0.2, name="shift"),
+            layers.Conv2D(3, 3, activation="relu", name="conv"),
+            layers.Flatten(name="flatten"),
+            layers.Dense(CLASSES, activation="softmax", name="classes"),
+        ]
+    )
+
+
+def standardised() -> keras.Model:
+    """Statistics that were taken before training, which variables alone do not hold."""
+    raw, inner = layers.Normalization(name="raw"), layers.Normalization(name="inner")
+    for layer in (raw, inner):
+        layer.adapt(3 * floats(6) + 1)
+    x = keras.Input((6,))
+    y = inner(layers.Dense(6, name="low")(raw(x)))
+    return keras.Model(x, layers.Dense(CLASSES, activation="softmax", name="classes")(y))
+
+
+def attention() -> keras.Model:
+    """Two blocks, with layers inside layers that have no names of their own."""
+    inputs = keras.Input((7,), dtype="int32")
+    x = layers.Embedding(12, 8, name="embed")(inputs)
+    for block in ("first", "second"):
+        seen = layers.MultiHeadAttention(2, 4, dropout=0.1, name=f"{block}_attention")(x, x)
+        x = layers.LayerNormalization(name=f"{block}_norm")(layers.Add(name=f"{block}_add")([x, seen]))
+    x = layers.GlobalAveragePooling1D(name="average")(x)
+    return keras.Model(inputs, layers.Dense(CLASSES, activation="softmax", name="classes")(x))
+
+
 def masked() -> keras.Model:
     """Padding that no layer behind the Embedding may look at."""
     return keras.Sequential(

@@ -30,9 +30,7 @@ class Process:
         variables: Environment variables besides those of this process.
     """
 
-    def __init__(
-        self, arguments: Sequence[str], log: Path, variables: dict[str, str] | None = None
-    ):
+    def __init__(self, arguments: Sequence[str], log: Path, variables: dict[str, str] | None = None):
         self._log = log
         with open(log, "ab") as errors:
             self._process = subprocess.Popen(
@@ -129,9 +127,7 @@ class Server(Process):
         command = ["-m", "keras_split", "serve", source, "--cut", cut, "--port", str(port)]
         tls = ["--certificates", str(pki / "server")]
         state = ["--checkpoint-dir", str(self.checkpoints)]
-        super().__init__(
-            [*command, *tls, *state, *options], folder / "server.log", self.gate.variables
-        )
+        super().__init__([*command, *tls, *state, *options], folder / "server.log", self.gate.variables)
 
     @property
     def address(self) -> str:

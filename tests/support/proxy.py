@@ -119,9 +119,7 @@ class Proxy:
             if not self.swallows:
                 sink.sendall(piece[passing:])
 
-    def _sprung(
-        self, direction: Direction, piece: bytes
-    ) -> tuple[int, Callable[[], object] | None]:
+    def _sprung(self, direction: Direction, piece: bytes) -> tuple[int, Callable[[], object] | None]:
         """How much of a piece passes before the trap's action, if it is time for that."""
         with self._lock:
             trap = self._trap

@@ -140,9 +140,7 @@ def test_a_certificate_from_the_future_is_refused_with_its_date(
 ) -> None:
     _made_in(2, monkeypatch)
     certs.create(tmp_path / "pki")
-    with pytest.raises(
-        AuthenticationFailed, match=f"not valid before {certs._now():%Y-%m}.* clock"
-    ):
+    with pytest.raises(AuthenticationFailed, match=f"not valid before {certs._now():%Y-%m}.* clock"):
         Credentials.from_directory(tmp_path / "pki" / "server")
 
 

@@ -234,9 +234,7 @@ def test_images_of_another_size_are_an_error(tmp_path):
     write_images(tmp_path)
     wide = tf.io.encode_jpeg(np.zeros((32, 64, 3), np.uint8)).numpy()
     (tmp_path / "train" / "x" / "0000.jpg").write_bytes(wide)
-    images = open_images(tmp_path, tmp_path).as_dataset(
-        "train", decoders={"image": decode_exactly()}
-    )
+    images = open_images(tmp_path, tmp_path).as_dataset("train", decoders={"image": decode_exactly()})
     with pytest.raises(tf.errors.InvalidArgumentError):
         list(images)
 

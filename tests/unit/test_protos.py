@@ -18,7 +18,9 @@ GENERATED = ROOT / "keras_split" / "_proto"
     reason="needs the pinned generator: pip install --no-deps -r requirements-proto.txt",
 )
 def test_generating_the_protos_again_changes_nothing(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, ROOT / "scripts" / "generate_protos.py", tmp_path], check=True, timeout=60)
+    subprocess.run(
+        [sys.executable, ROOT / "scripts" / "generate_protos.py", tmp_path], check=True, timeout=60
+    )
     fresh = {path.name: path.read_text() for path in tmp_path.rglob("*.py*")}
     assert "split_pb2.py" in fresh
     for name, text in fresh.items():

@@ -82,9 +82,7 @@ def tabular_head() -> keras.Model:
     scaled = klayers.Normalization(mean=40.0, variance=100.0)(age)
     parts = [klayers.Dense(4)(scaled), x, klayers.Dense(8, activation="relu")(labs)]
     joined = klayers.Concatenate()(parts)
-    return keras.Model(
-        {"age": age, "city": city, "labs": labs}, klayers.LayerNormalization()(joined)
-    )
+    return keras.Model({"age": age, "city": city, "labs": labs}, klayers.LayerNormalization()(joined))
 
 
 def nested_head() -> keras.Model:
@@ -387,9 +385,7 @@ HOSTILE: dict[str, tuple[Callable[[Config], None], str]] = {
         "optimizer.*unknown",
     ),
     "a dense option on a stateful layer": (
-        become(
-            "dropout", class_name="LSTM", config={"name": "dropout", "units": 4, "stateful": True}
-        ),
+        become("dropout", class_name="LSTM", config={"name": "dropout", "units": 4, "stateful": True}),
         "stateful",
     ),
     # Raw data.
@@ -417,9 +413,7 @@ def test_a_hostile_head_is_refused(honest: Config, edit: Callable[[Config], None
     assert str(caught.value).isprintable()
 
 
-@pytest.mark.parametrize(
-    "config", [None, 7, "model", [], {}, {"class_name": "Functional"}, {"config": {}}]
-)
+@pytest.mark.parametrize("config", [None, 7, "model", [], {}, {"class_name": "Functional"}, {"config": {}}])
 def test_what_is_no_model_is_refused(config: object):
     with pytest.raises(TopologyError):
         validate(config)
@@ -675,9 +669,9 @@ def test_a_custom_layer_counts_as_mixing_only_if_it_says_so():
 @pytest.mark.parametrize("units", [1 << 20, FUNCTION, LAMBDA, float("inf")])
 def test_options_of_a_custom_layer_are_bounded(units: Any):
     config = custom_head(Gate(4))
-    next(each for each in config["config"]["layers"] if each["class_name"] == "Gate")["config"][
-        "units"
-    ] = units
+    next(each for each in config["config"]["layers"] if each["class_name"] == "Gate")["config"]["units"] = (
+        units
+    )
     with pytest.raises(TopologyError):
         validate(config, custom_layers={"Gate": Gate})
 

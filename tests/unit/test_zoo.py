@@ -63,9 +63,7 @@ def test_equal_seeds_build_equal_weights(build):
 
 
 def test_another_seed_starts_every_kernel_elsewhere():
-    for ours, theirs in zip(
-        lenet(seed=3).get_weights()[::2], lenet(seed=4).get_weights()[::2], strict=True
-    ):
+    for ours, theirs in zip(lenet(seed=3).get_weights()[::2], lenet(seed=4).get_weights()[::2], strict=True):
         assert not np.array_equal(ours, theirs)
 
 

@@ -1,0 +1,167 @@
+"""What could not be exact is refused where the user asks for it, with the reason."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+from keras.optimizers import SGD, Adam, AdamW, LossScaleOptimizer
+
+import keras_split
+from keras_split import SplitError
+from support.models import mlp, mlp_case
+from support.pairs import assert_trains_as_whole
+
+CASE = mlp_case()
+
+
+@pytest.fixture(scope="module")
+def split():
+    """One for all, since none of these tests gets as far as the server."""
+    model = keras_split.SplitModel(mlp(), CASE.cut)
+    yield model
+    model.close()
+
+
+def decaying(*names: str) -> AdamW:
+    optimizer = AdamW(weight_decay=0.1)
+    optimizer.exclude_from_weight_decay(var_names=list(names))
+    return optimizer
+
+
+def excluding_a_variable() -> AdamW:
+    optimizer = AdamW(weight_decay=0.1)
+    optimizer.exclude_from_weight_decay(var_list=[keras.Variable(1.0)])
+    return optimizer
+
+
+OPTIMIZERS = {
+    "global_clipnorm": (lambda: SGD(global_clipnorm=1.0), "norm over all gradients"),
+    "loss_scale_optimizer": (lambda: LossScaleOptimizer(Adam()), "halves its scale"),
+    "names_excluded_from_decay": (lambda: decaying("bias"), "not part of an optimizer's config"),
+    "variables_excluded_from_decay": (excluding_a_variable, "not part of an optimizer's config"),
+    "no_keras_optimizer": (lambda: tf.Module(), "Keras optimizer|Could not interpret"),
+}
+
+
+@pytest.mark.parametrize(("make", "reason"), OPTIMIZERS.values(), ids=OPTIMIZERS.keys())
+def test_compile_refuses_optimizer(split, make, reason):
+    with pytest.raises(ValueError, match=reason):
+        split.compile(optimizer=make(), loss="mse")
+
+
+@pytest.mark.filterwarnings("ignore:The object being serialized includes a `lambda`:UserWarning")
+def test_compile_refuses_a_loss_that_is_code(split):
+    with pytest.raises(ValueError, match="A lambda has code in place of a config"):
+        split.compile(optimizer="sgd", loss=lambda y, y_pred: keras.ops.mean(y - y_pred))
+
+
+def unregistered(y_true, y_pred):
+    """A loss of which the server knows no more than the name."""
+    return keras.ops.mean(y_true - y_pred)
+
+
+def test_fit_refuses_a_loss_that_the_server_cannot_find(split):
+    split.compile(optimizer="sgd", loss=unregistered)
+    with pytest.raises(SplitError, match="register_keras_serializable"):
+        CASE.fit(split)
+
+
+def test_jit_compile_is_turned_off_with_a_warning_and_stays_exact():
+    settings = mlp_case(jit_compile=True).settings()
+
+    def without_xla(model):
+        # The whole model would be compiled by XLA, to other kernels.
+        model.jit_compile = False
+        return CASE.fit(model)
+
+    with pytest.warns(UserWarning, match="turned off for the client's half"):
+        assert_trains_as_whole(CASE.build, CASE.cut, settings, without_xla)
+
+
+def test_mixed_float16_is_refused():
+    keras.config.set_dtype_policy("mixed_float16")
+    with pytest.raises(ValueError, match="one dynamic loss scale over both sides"):
+        keras_split.SplitModel(mlp(), CASE.cut)
+
+
+def test_a_layer_that_forgets_its_policy_is_refused():
+    def build(**options):
+        images = keras.Input((4, 4, 2))
+        x = layers.Conv2D(3, 3, name="low")(images)
+        return keras.Model(images, layers.SpatialDropout2D(0.2, name="drop", **options)(x))
+
+    keras_split.SplitModel(build(), "low").close()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    with pytest.raises(ValueError, match="without its dtype policy.*'drop'"):
+        keras_split.SplitModel(build(), "low")
+    keras_split.SplitModel(build(dtype="bfloat16"), "low").close()
+
+
+def test_fit_refuses_to_swap_averages_on_one_side(split):
+    split.compile(optimizer=Adam(use_ema=True), loss=CASE.compiled["loss"])
+    swap = keras.callbacks.SwapEMAWeights()
+    with pytest.raises(ValueError, match="client's half only"):
+        CASE.fit(split, callbacks=[swap])
+    with pytest.raises(ValueError, match="client's half only"):
+        CASE.fit(split, callbacks=keras.callbacks.CallbackList([swap], model=split))
+
+
+def test_export_is_refused(split, tmp_path):
+    with pytest.raises(ValueError, match="cannot be exported"):
+        split.export(tmp_path / "model")
+
+
+def test_a_call_in_training_mode_is_refused(split):
+    with pytest.raises(ValueError, match="trained by `fit` or `train_on_batch`"):
+        split(CASE.x, training=True)
+
+
+def test_ragged_labels_are_refused(split):
+    ragged = tf.RaggedTensor.from_row_lengths(tf.range(8.0), [3, 0, 4, 1])
+    data = tf.data.Dataset.from_tensors((CASE.x[:4], ragged))
+    split.compile(optimizer="sgd", loss="mse")
+    with pytest.raises(ValueError, match="Ragged and sparse tensors cannot cross the cut"):
+        split.fit(data, shuffle=False, verbose=0)
+
+
+def test_labels_of_unknown_rank_are_refused(split):
+    data = tf.data.Dataset.from_generator(
+        lambda: iter([(CASE.x[:4], np.zeros(4))]),
+        output_signature=(tf.TensorSpec((4, 6)), tf.TensorSpec(None)),
+    )
+    split.compile(optimizer="sgd", loss="mse")
+    with pytest.raises(ValueError, match="unknown rank"):
+        split.fit(data, shuffle=False, verbose=0)
+
+
+def test_weights_of_one_half_are_refused(split):
+    with pytest.raises(ValueError, match="ticket for the server's half"):
+        split.set_weights(split.head.get_weights())
+
+
+TWO_REPLICAS = """
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+import keras_split
+from keras_split import SplitError
+from support.models import mlp
+with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+    try:
+        keras_split.SplitModel(mlp(), "low")
+    except ValueError as error:
+        print(error)
+"""
+
+
+def test_several_replicas_at_the_client_are_refused(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", ":".join(sys.path))
+    command = [sys.executable, "-c", TWO_REPLICAS]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert "--strategy mirrored" in found.stdout
