@@ -1,6 +1,8 @@
 PYTHON ?= python3
 VENV := .venv
 OLDEST := .venv-oldest
+# Each worker has a private server of its own; while the one computes, the other waits.
+WORKERS := --numprocesses 2 --dist worksteal
 
 # TensorFlow's notes about this machine's processor would drown the rest.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
@@ -12,14 +14,14 @@ demo: $(VENV)/.installed
 	$(VENV)/bin/keras-split demo
 
 test: lint test-unit
-	$(VENV)/bin/python -m pytest tests --ignore=tests/unit
+	$(VENV)/bin/python -m pytest $(WORKERS) tests --ignore=tests/unit
 
 test-unit: $(VENV)/.installed-test
-	$(VENV)/bin/python -m pytest tests/unit
+	$(VENV)/bin/python -m pytest $(WORKERS) tests/unit
 
 test-oldest: $(OLDEST)/.installed-test
-	$(OLDEST)/bin/python -m pytest tests/unit
-	$(OLDEST)/bin/python -m pytest tests --ignore=tests/unit
+	$(OLDEST)/bin/python -m pytest $(WORKERS) tests/unit
+	$(OLDEST)/bin/python -m pytest $(WORKERS) tests --ignore=tests/unit
 
 lint: $(VENV)/.installed-test
 	$(VENV)/bin/ruff format --check .
