@@ -16,7 +16,7 @@ def start_tensorflow(*, exact: bool = False) -> None:
         exact: Compute with one thread, here and in the private server. With several, the order of a
             sum is the scheduler's choice, and even two whole models differ in the last bits.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = os.environ.get("TF_CPP_MIN_LOG_LEVEL") or "3"
     if exact:
         os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
     with _silent_stderr():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pandas as pd
-import pytest
 import tensorflow as tf
 
 from support.models import CLASSES, ROWS, Case, classes, floats, mlp_case
@@ -44,63 +43,84 @@ def shuffled():
     return data.shuffle(ROWS, seed=3).batch(8).prefetch(2)
 
 
-SOURCES = {
-    "numpy": lambda: {"x": X, "y": Y, "batch_size": 8},
-    "numpy_in_order": lambda: {"x": X, "y": Y, "batch_size": 8, "shuffle": False},
-    "numpy_in_shuffled_batches": lambda: {"x": X, "y": Y, "batch_size": 8, "shuffle": "batch"},
-    "one_batch": lambda: {"x": X, "y": Y, "batch_size": 64},
-    "ragged_last_batch_of_one": lambda: {"x": X[:17], "y": Y[:17], "batch_size": 8},
+IN_MEMORY = {
+    "shuffled": lambda: {"x": X, "y": Y, "batch_size": 8},
+    "in order": lambda: {"x": X, "y": Y, "batch_size": 8, "shuffle": False},
+    "in shuffled batches": lambda: {"x": X, "y": Y, "batch_size": 8, "shuffle": "batch"},
+    "in one batch": lambda: {"x": X, "y": Y, "batch_size": 64},
+    "with one row left": lambda: {"x": X[:17], "y": Y[:17], "batch_size": 8},
     "tensors": lambda: {"x": tf.constant(X), "y": tf.constant(Y), "batch_size": 8},
-    "pandas": lambda: {
-        "x": pd.DataFrame(X, columns=list("abcdef")),
-        "y": pd.Series(Y),
-        "batch_size": 8,
-    },
-    "tf_data": lambda: {"x": batches(), "shuffle": False},
-    "tf_data_of_constant_batch_size": lambda: {"x": batches(drop_remainder=True), "shuffle": False},
-    "tf_data_shuffled_with_weights": lambda: {"x": shuffled(), "shuffle": False},
-    "endless_tf_data": lambda: {"x": batches().repeat(), "steps_per_epoch": 4, "shuffle": False},
-    "generator": lambda: {"x": generator(), "steps_per_epoch": 3, "shuffle": False},
-    "generator_with_weights": lambda: {"x": generator(True), "steps_per_epoch": 3, "shuffle": False},
-    "py_dataset": lambda: {"x": Batches()},
-    "py_dataset_with_threads": lambda: {"x": Batches(workers=2, max_queue_size=2)},
-    "sample_weight": lambda: {"x": X, "y": Y, "batch_size": 8, "sample_weight": WEIGHTS},
-    "class_weight": lambda: {"x": X, "y": Y, "batch_size": 8, "class_weight": CLASS_WEIGHT},
+    "pandas": lambda: {"x": pd.DataFrame(X, columns=list("abcdef")), "y": pd.Series(Y), "batch_size": 8},
 }
 
+DATA_SETS = {
+    "batches": lambda: {"x": batches(), "shuffle": False},
+    "batches of one size": lambda: {"x": batches(drop_remainder=True), "shuffle": False},
+    "shuffled and weighted": lambda: {"x": shuffled(), "shuffle": False},
+    "endless": lambda: {"x": batches().repeat(), "steps_per_epoch": 4, "shuffle": False},
+}
 
-def fit(source, **options):
-    return lambda model: model.fit(**source(), epochs=2, verbose=0, **options)
+GENERATORS = {
+    "plain": lambda: {"x": generator(), "steps_per_epoch": 3, "shuffle": False},
+    "weighted": lambda: {"x": generator(True), "steps_per_epoch": 3, "shuffle": False},
+}
 
+PY_DATASETS = {
+    "one thread": lambda: {"x": Batches()},
+    "two threads": lambda: {"x": Batches(workers=2, max_queue_size=2)},
+    # These are started after the connection to the server, and inherit it.
+    "two processes": lambda: {"x": Batches(workers=2, use_multiprocessing=True, max_queue_size=2)},
+    "threads again": lambda: {"x": Batches(workers=2, max_queue_size=2)},
+}
 
-@pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES.keys())
-def test_data_from(source):
-    assert_trains_as_whole(CASE.build, CASE.cut, CASE.settings(), fit(source))
+WEIGHTED = {
+    "rows": lambda: {"x": X, "y": Y, "batch_size": 8, "sample_weight": WEIGHTS},
+    "classes": lambda: {"x": X, "y": Y, "batch_size": 8, "class_weight": CLASS_WEIGHT},
+}
 
-
-def test_data_from_processes():
-    def train(model):
-        # These are started after the connection to the server, and inherit it.
-        data = Batches(workers=2, use_multiprocessing=True, max_queue_size=2)
-        first = fit(SOURCES["numpy"])(model)
-        return first, model.fit(data, epochs=2, verbose=0), model.predict(X, verbose=0)
-
-    assert_trains_as_whole(CASE.build, CASE.cut, CASE.settings(), train)
-
-
-VALIDATION = {
+VALIDATED = {
     "split": {"validation_split": 0.3},
     "data": {"validation_data": (X[:13], Y[:13])},
-    "weighted_data": {"validation_data": (X[:13], Y[:13], WEIGHTS[:13])},
-    "every_second_epoch": {"validation_data": (X[:13], Y[:13]), "validation_freq": 2},
-    "batch_size_of_its_own": {"validation_split": 0.3, "validation_batch_size": 4},
-    "some_steps": {"validation_data": batches(), "validation_steps": 2},
+    "weighted data": {"validation_data": (X[:13], Y[:13], WEIGHTS[:13])},
+    "every second epoch": {"validation_data": (X[:13], Y[:13]), "validation_freq": 2},
+    "batch size of its own": {"validation_split": 0.3, "validation_batch_size": 4},
+    "some steps": {"validation_data": batches(), "validation_steps": 2},
 }
 
 
-@pytest.mark.parametrize("options", VALIDATION.values(), ids=VALIDATION.keys())
-def test_validation_with(options):
-    assert_trains_as_whole(CASE.build, CASE.cut, CASE.settings(), fit(SOURCES["numpy"], **options))
+def assert_fits_as_whole(sources, **compiled):
+    """Fits to one source after the other; results are compared under the sources' names."""
+
+    def train(model):
+        return {name: model.fit(**make(), epochs=2, verbose=0) for name, make in sources.items()}
+
+    settings = CASE.settings()
+    assert_trains_as_whole(CASE.build, CASE.cut, lambda: {**settings(), **compiled}, train)
+
+
+def test_arrays_tensors_and_frames():
+    assert_fits_as_whole(IN_MEMORY)
+
+
+def test_data_sets_of_tensorflow():
+    assert_fits_as_whole(DATA_SETS)
+
+
+def test_generators():
+    assert_fits_as_whole(GENERATORS)
+
+
+def test_py_datasets_with_workers():
+    assert_fits_as_whole(PY_DATASETS)
+
+
+def test_weights_of_rows_and_classes():
+    assert_fits_as_whole(WEIGHTED)
+
+
+def test_validation():
+    fit = {"x": X, "y": Y, "batch_size": 8}
+    assert_fits_as_whole({name: lambda each=each: fit | each for name, each in VALIDATED.items()})
 
 
 def test_weights_for_each_of_several_outputs():
@@ -144,9 +164,6 @@ def test_weights_for_each_time_step():
 
 
 def test_several_steps_per_execution():
-    settings = mlp_case(steps_per_execution=4).settings()
     # Five batches: one execution of four steps and one of what is left.
-    source = {"x": X, "y": Y, "batch_size": 4}
-    assert_trains_as_whole(
-        CASE.build, CASE.cut, settings, fit(lambda: source, validation_data=(X[:13], Y[:13]))
-    )
+    source = {"x": X, "y": Y, "batch_size": 4, "validation_data": (X[:13], Y[:13])}
+    assert_fits_as_whole({"four": lambda: source}, steps_per_execution=4)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import keras
 import numpy as np
-import pytest
 from keras import layers, losses
 
 from support.models import CLASSES, ROWS, Case, classes, floats
@@ -15,58 +14,77 @@ ONE_HOT = np.eye(CLASSES, dtype="float32")[SPARSE]
 BINARY = (SPARSE % 2).astype("float32")[:, None]
 
 
-def ending(units: int, activation: str | None = None, layer: str | None = None):
-    """A small model with an end of a kind."""
+def ends(**layers_behind: tuple[int, str | None, str | None]):
+    """A model with an output for each end, all of them on the server."""
 
     def build():
-        model = keras.Sequential([keras.Input((6,)), layers.Dense(8, activation="relu", name="low")])
-        model.add(layers.Dense(units, activation=activation, name="high"))
-        if layer:
-            model.add(layers.Activation(layer, name="activation"))
-        return model
+        inputs = keras.Input((6,))
+        x = layers.Dense(8, activation="relu", name="low")(inputs)
+        outputs = {}
+        for name, (units, activation, layer) in layers_behind.items():
+            outputs[name] = layers.Dense(units, activation=activation, name=f"{name}_dense")(x)
+            if layer:
+                outputs[name] = layers.Activation(layer, name=f"{name}_activation")(outputs[name])
+        return keras.Model(inputs, outputs)
 
     return build
 
 
-SOFTMAX, SIGMOID, LINEAR = ending(CLASSES, "softmax"), ending(1, "sigmoid"), ending(CLASSES)
-
-CASES = {
-    "sparse_from_softmax": (SOFTMAX, SPARSE, "sparse_categorical_crossentropy"),
-    "sparse_from_logits": (LINEAR, SPARSE, losses.SparseCategoricalCrossentropy(from_logits=True)),
-    "sparse_from_softmax_layer": (
-        ending(CLASSES, layer="softmax"),
-        SPARSE,
-        "sparse_categorical_crossentropy",
-    ),
-    "categorical_smoothed": (SOFTMAX, ONE_HOT, losses.CategoricalCrossentropy(label_smoothing=0.1)),
-    "categorical_from_logits": (LINEAR, ONE_HOT, losses.CategoricalCrossentropy(from_logits=True)),
-    "focal": (SOFTMAX, ONE_HOT, "categorical_focal_crossentropy"),
-    "binary_from_sigmoid": (SIGMOID, BINARY, "binary_crossentropy"),
-    "binary_from_sigmoid_layer": (ending(1, layer="sigmoid"), BINARY, "binary_crossentropy"),
-    "binary_from_logits": (ending(1), BINARY, losses.BinaryCrossentropy(from_logits=True)),
-    "mean_squared_error": (LINEAR, floats(CLASSES), "mse"),
-    "summed": (LINEAR, floats(CLASSES), losses.Huber(reduction="sum")),
-    "mean_with_sample_weight": (
-        LINEAR,
-        floats(CLASSES),
-        losses.MeanAbsoluteError(reduction="mean_with_sample_weight"),
-    ),
-}
-
-
-@pytest.mark.parametrize(("build", "y", "loss"), CASES.values(), ids=CASES.keys())
-def test_training_with(build, y, loss):
-    case = Case(build, "low", X, y, {"loss": loss, "metrics": ["accuracy"]})
-    weights = np.linspace(0.1, 2.0, ROWS)
+def assert_losses_as_whole(ends_with_labels_and_losses):
+    """Trains one model with an output for each loss, with weights and validation."""
+    ends_, labels, losses_ = (
+        {name: each[at] for name, each in ends_with_labels_and_losses.items()} for at in range(3)
+    )
+    case = Case(ends(**ends_), "low", X, labels, {"loss": losses_})
+    weights = dict.fromkeys(labels, np.linspace(0.1, 2.0, ROWS))
     assert_trains_as_whole(
         case.build,
         case.cut,
         case.settings(),
-        lambda model: case.fit(model, sample_weight=weights, validation_data=(X, y)),
+        lambda model: case.fit(model, sample_weight=weights, validation_data=(X, labels)),
     )
 
 
-def test_several_losses_of_one_kind_behind_one_output_each():
+def test_classes():
+    softmax, linear = (CLASSES, "softmax", None), (CLASSES, None, None)
+    sparse, full = losses.SparseCategoricalCrossentropy, losses.CategoricalCrossentropy
+    assert_losses_as_whole(
+        {
+            "sparse": (softmax, SPARSE, "sparse_categorical_crossentropy"),
+            "sparse_logits": (linear, SPARSE, sparse(from_logits=True)),
+            "sparse_layer": ((CLASSES, None, "softmax"), SPARSE, "sparse_categorical_crossentropy"),
+            "smoothed": (softmax, ONE_HOT, full(label_smoothing=0.1)),
+            "full_logits": (linear, ONE_HOT, full(from_logits=True)),
+            "focal": (softmax, ONE_HOT, "categorical_focal_crossentropy"),
+        }
+    )
+
+
+def test_yes_or_no():
+    assert_losses_as_whole(
+        {
+            "plain": ((1, "sigmoid", None), BINARY, "binary_crossentropy"),
+            "layer": ((1, None, "sigmoid"), BINARY, "binary_crossentropy"),
+            "logits": ((1, None, None), BINARY, losses.BinaryCrossentropy(from_logits=True)),
+            "focal": ((1, "sigmoid", None), BINARY, "binary_focal_crossentropy"),
+            "hinge": ((1, "tanh", None), 2 * BINARY - 1, "hinge"),
+        }
+    )
+
+
+def test_numbers():
+    linear, y = (CLASSES, None, None), floats(CLASSES)
+    assert_losses_as_whole(
+        {
+            "squared": (linear, y, "mse"),
+            "summed": (linear, y, losses.Huber(reduction="sum")),
+            "weighted": (linear, y, losses.MeanAbsoluteError(reduction="mean_with_sample_weight")),
+            "cosine": (linear, y, "cosine_similarity"),
+        }
+    )
+
+
+def test_several_outputs_in_a_list_with_losses_of_one_kind():
     def build():
         inputs = keras.Input((6,))
         x = layers.Dense(8, activation="relu", name="low")(inputs)
@@ -103,6 +121,5 @@ def cubed(y_true, y_pred):
     return keras.ops.mean(keras.ops.abs(y_true - y_pred) ** 3, axis=-1)
 
 
-def test_a_registered_function_as_loss():
-    case = Case(LINEAR, "low", X, floats(CLASSES), {"loss": cubed, "metrics": [cubed]})
-    assert_trains_as_whole(case.build, case.cut, case.settings(), case.fit)
+def test_a_registered_function():
+    assert_losses_as_whole({"only": ((CLASSES, None, None), floats(CLASSES), cubed)})

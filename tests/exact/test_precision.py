@@ -22,10 +22,15 @@ from support.pairs import assert_trains_as_whole, paired_models
 
 SENTENCES = tokens(7, 12)
 
-MODELS = {
-    "dense": mlp_case(),
-    "convolutional": Case(convolutional, "pool1", floats(6, 6, 2), classes(), CLASSIFIES),
-    "recurrent": Case(masked_to_the_end, "embed", SENTENCES, SENTENCES, CLASSIFIES),
+DENSE = mlp_case()
+CONVOLUTIONAL = Case(convolutional, "pool1", floats(6, 6, 2), classes(), CLASSIFIES)
+RECURRENT = Case(masked_to_the_end, "embed", SENTENCES, SENTENCES, CLASSIFIES)
+
+POLICIES = {
+    "dense-mixed_bfloat16": (DENSE, "mixed_bfloat16"),
+    "convolutional-mixed_bfloat16": (CONVOLUTIONAL, "mixed_bfloat16"),
+    "recurrent-mixed_bfloat16": (RECURRENT, "mixed_bfloat16"),
+    "convolutional-bfloat16": (CONVOLUTIONAL, "bfloat16"),
 }
 
 
@@ -37,8 +42,7 @@ def train_and_use(case: Case):
     return use
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "bfloat16"])
-@pytest.mark.parametrize("case", MODELS.values(), ids=MODELS.keys())
+@pytest.mark.parametrize(("case", "policy"), POLICIES.values(), ids=POLICIES.keys())
 def test_training_with_a_global_policy(case, policy):
     keras.config.set_dtype_policy(policy)
     assert_trains_as_whole(case.build, case.cut, case.settings(), train_and_use(case))
@@ -47,8 +51,7 @@ def test_training_with_a_global_policy(case, policy):
 def test_training_in_float64():
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
-    case = MODELS["dense"]
-    assert_trains_as_whole(case.build, case.cut, case.settings(), train_and_use(case))
+    assert_trains_as_whole(DENSE.build, DENSE.cut, DENSE.settings(), train_and_use(DENSE))
 
 
 def test_layers_with_policies_of_their_own():

@@ -48,3 +48,17 @@ def connected(shared_server, start):
     shared_server.gate.open()
     for split in clients:
         split.close()
+
+
+@pytest.fixture(scope="session")
+def only_client(shared_server):
+    split = connect(shared_server)
+    yield split
+    split.close()
+
+
+@pytest.fixture
+def client(only_client, start, connected):
+    """A client at the beginning; the same one each time, since tracing a new one takes a second."""
+    del connected  # Leaves the server ready for the next test.
+    return start.load(only_client)

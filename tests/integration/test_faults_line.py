@@ -11,7 +11,14 @@ from keras_split.session import Timeouts
 from keras_split.transport import options
 from support import bodies
 from support.gate import Meanwhile, until
-from support.halves import AtBatch, Witness, assert_equal_halves, train, trained_whole
+from support.halves import (
+    AtBatch,
+    Witness,
+    assert_equal_halves,
+    connect,
+    train,
+    trained_whole,
+)
 from support.proxy import Proxy
 
 BROKEN_STEP = 2
@@ -19,51 +26,76 @@ BROKEN_STEP = 2
 STEP_BYTES = bodies.BATCH * (16 * 4 + 8)
 
 
-@pytest.fixture
-def proxy(shared_server):
+@pytest.fixture(scope="module")
+def line(shared_server):
     with Proxy(shared_server.address) as proxy:
         yield proxy
 
 
-def steps_of(split):
-    return split._halves.session().status().steps
+@pytest.fixture(scope="module")
+def lines_client(line, shared_server):
+    split = connect(shared_server, line.address)
+    yield split
+    split.close()
 
 
-# A step takes some 1,000 bytes up and 1,200 down at this cut, TLS included.
+@pytest.fixture
+def split(lines_client, start):
+    return start.load(lines_client)
+
+
+@pytest.fixture
+def proxy(line, split):
+    """A line of which nothing is left that an earlier test has done to it."""
+    del split  # It has a connection already.
+    line.mend()
+    yield line
+    line.mend()
+
+
+@pytest.fixture
+def observer(shared_server):
+    """Sees the server by a line of its own."""
+    session = shared_server.observer()
+    yield session
+    session.close()
+
+
+# A step takes some 700 bytes up and 850 down at this cut, TLS included.
 @pytest.mark.parametrize(
     ("direction", "count"),
     [("up", 1), ("up", 300), ("down", 1), ("down", 600)],
     ids=["request not sent", "request in pieces", "request arrived", "reply in pieces"],
 )
-def test_a_step_cut_anywhere_is_applied_once(connected, proxy, shared_server, direction, count):
-    split = connected(proxy.address)
-    before = steps_of(split)
+def test_a_step_cut_anywhere_is_applied_once(
+    split, proxy, shared_server, observer, direction, count
+):
+    before = observer.status().steps
     train(split, callbacks=[AtBatch(BROKEN_STEP, lambda: proxy.after(direction, count, proxy.cut))])
-    assert proxy.connections == 2
-    assert steps_of(split) - before == 5
+    assert proxy.connections == 1
+    assert observer.status().steps - before == bodies.BATCHES
     assert_equal_halves(trained_whole(), split, shared_server)
 
 
-def test_many_cuts_in_one_epoch_change_nothing(connected, proxy, shared_server):
-    split = connected(proxy.address)
+def test_many_cuts_change_nothing(split, proxy, shared_server):
     cuts = [
         AtBatch(batch, lambda at=batch: proxy.after("up" if at % 2 else "down", 97 * at, proxy.cut))
         for batch in range(1, 8)
     ]
     train(split, epochs=2, callbacks=cuts)
-    assert proxy.connections == 1 + len(cuts)
+    assert proxy.connections == len(cuts)
     assert_equal_halves(trained_whole(10), split, shared_server)
 
 
-def test_a_slow_line_changes_nothing(connected, proxy, shared_server):
-    split = connected(proxy.address)
+def test_a_slow_line_changes_nothing(split, proxy, shared_server):
     proxy.delay_seconds = 0.02
     train(split)
     assert_equal_halves(trained_whole(), split, shared_server)
 
 
-def test_a_step_sent_again_while_it_is_computed_is_applied_once(connected, proxy, shared_server):
-    split, observer = connected(proxy.address), shared_server.observer()
+def test_a_step_sent_again_while_it_is_computed_is_applied_once(
+    split, proxy, shared_server, observer
+):
     before = observer.status().steps
 
     def cut_while_computing(number):
@@ -76,8 +108,8 @@ def test_a_step_sent_again_while_it_is_computed_is_applied_once(connected, proxy
     with Meanwhile() as meanwhile:
         hold = partial(shared_server.gate.while_held, meanwhile, cut_while_computing)
         train(split, callbacks=[AtBatch(BROKEN_STEP, hold)])
-    assert proxy.connections == 2
-    assert observer.status().steps - before == 5
+    assert proxy.connections == 1
+    assert observer.status().steps - before == bodies.BATCHES
     assert_equal_halves(trained_whole(), split, shared_server)
 
 
@@ -103,8 +135,7 @@ def test_a_black_hole_is_noticed_by_pings(connected, proxy, monkeypatch):
     witness.assert_unchanged(split)
 
 
-def test_a_line_that_stays_broken_ends_the_training(connected, proxy):
-    split = connected(proxy.address)
+def test_a_line_that_stays_broken_ends_the_training(split, proxy):
     witness = Witness(BROKEN_STEP, lambda: proxy.after("down", 600, proxy.refuse))
     with pytest.raises(ConnectionLost, match="No connection to .*Check the address"):
         train(split, callbacks=[witness])

@@ -8,7 +8,7 @@ from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.codec import pack
 from keras_split.errors import ConnectionLost, ProtocolError
 from support.gate import until
-from support.halves import Witness, train
+from support.halves import Witness, connect, train
 from support.liar import Liar, bare, repeat
 
 LYING_STEP = 2
@@ -78,31 +78,48 @@ LIES = {
 }
 
 
+@pytest.fixture(scope="module")
+def liar(shared_server):
+    with Liar(shared_server) as liar:
+        yield liar
+
+
+@pytest.fixture(scope="module")
+def liars_client(liar, shared_server):
+    split = connect(shared_server, liar.address)
+    yield split
+    split.close()
+
+
+@pytest.fixture
+def split(liar, liars_client, start):
+    liar.lie = repeat
+    return start.load(liars_client)
+
+
 @pytest.mark.parametrize(("lie", "found_out"), LIES.values(), ids=LIES)
-def test_a_lie_ends_the_training_and_changes_nothing(connected, shared_server, lie, found_out):
+def test_a_lie_ends_the_training_and_changes_nothing(split, liar, shared_server, lie, found_out):
     honest_steps = []
 
     def lie_once(message):
         honest_steps.append(message)
         return lie(message) if len(honest_steps) == LYING_STEP + 1 else repeat(message)
 
-    with Liar(shared_server, lie_once) as liar:
-        split = connected(liar.address)
-        witness = Witness(LYING_STEP, lambda: None)
-        with pytest.raises(ProtocolError, match=found_out):
-            train(split, callbacks=[witness])
-        witness.assert_unchanged(split)
-        # The turn is given back, though the honest server knows nothing of the lie.
-        until(lambda: not shared_server.observer().status().trainer)
+    liar.lie = lie_once
+    witness = Witness(LYING_STEP, lambda: None)
+    with pytest.raises(ProtocolError, match=found_out):
+        train(split, callbacks=[witness])
+    witness.assert_unchanged(split)
+    # The turn is given back, though the honest server knows nothing of the lie.
+    until(lambda: not shared_server.observer().status().trainer)
 
 
-def test_a_stream_that_just_ends_is_no_end_of_the_data(connected, shared_server):
-    with Liar(shared_server, lambda message: None) as liar:
-        split = connected(liar.address)
-        witness = Witness(0, lambda: None)
-        with pytest.raises(ConnectionLost, match="ended the conversation"):
-            train(split, callbacks=[witness])
-        witness.assert_unchanged(split)
+def test_a_stream_that_just_ends_is_no_end_of_the_data(split, liar):
+    liar.lie = lambda message: None
+    witness = Witness(0, lambda: None)
+    with pytest.raises(ConnectionLost, match="ended the conversation"):
+        train(split, callbacks=[witness])
+    witness.assert_unchanged(split)
 
 
 def test_a_frontier_that_changes_its_shape_is_refused_before_any_step(connected, shared_server):

@@ -48,14 +48,13 @@ def rest_of_data():
     ],
     ids=["NaN", "infinity", "no such class"],
 )
-def test_a_bad_batch_is_as_if_it_had_never_been(connected, shared_server, data, kind, advice):
-    split = connected()
+def test_a_bad_batch_is_as_if_it_had_never_been(client, shared_server, data, kind, advice):
     witness = Witness(BAD, lambda: None)
     with pytest.raises(kind, match=advice):
-        fit(split, *spoilt(*data), callbacks=[witness])
-    witness.assert_unchanged(split)
-    fit(split, *rest_of_data())
-    assert_equal_halves(trained_whole(), split, shared_server)
+        fit(client, *spoilt(*data), callbacks=[witness])
+    witness.assert_unchanged(client)
+    fit(client, *rest_of_data())
+    assert_equal_halves(trained_whole(), client, shared_server)
 
 
 def test_a_bad_batch_within_an_execution_leaves_the_steps_before_it(connected, shared_server):
@@ -66,15 +65,14 @@ def test_a_bad_batch_within_an_execution_leaves_the_steps_before_it(connected, s
     assert_equal_halves(trained_whole(BAD), split, shared_server)
 
 
-def test_a_batch_beyond_the_servers_limit_is_refused(connected, shared_server):
-    split = connected()
-    before = client_state(split)
+def test_a_batch_beyond_the_servers_limit_is_refused(client, shared_server):
+    before = client_state(client)
     x, y = (np.repeat(each, 500, axis=0) for each in bodies.data())
     with pytest.raises(ProtocolError, match="exceeds the limit of 1048576.*smaller batches"):
-        split.fit(x, y, batch_size=len(x), verbose=0)
-    assert_same_arrays(before, client_state(split), "client")
-    train(split)
-    assert_equal_halves(trained_whole(), split, shared_server)
+        client.fit(x, y, batch_size=len(x), verbose=0)
+    assert_same_arrays(before, client_state(client), "client")
+    train(client)
+    assert_equal_halves(trained_whole(), client, shared_server)
 
 
 def test_a_reply_beyond_the_clients_limit_is_refused(connected):
@@ -89,8 +87,7 @@ def test_a_reply_beyond_the_clients_limit_is_refused(connected):
 
 
 @pytest.mark.parametrize("error", [StopIteration(), RuntimeError("a bug"), MemoryError()])
-def test_an_error_inside_the_exchange_never_ends_an_epoch_quietly(connected, monkeypatch, error):
-    split = connected()
+def test_an_error_inside_the_exchange_never_ends_an_epoch_quietly(client, monkeypatch, error):
     step = Session.step
 
     def break_down(session, *arguments):
@@ -101,8 +98,8 @@ def test_an_error_inside_the_exchange_never_ends_an_epoch_quietly(connected, mon
     monkeypatch.setattr(Session, "step", break_down)
     witness = Witness(BAD, lambda: None)
     with pytest.raises(ProtocolError if isinstance(error, StopIteration) else type(error)) as caught:
-        train(split, callbacks=[witness])
-    witness.assert_unchanged(split)
+        train(client, callbacks=[witness])
+    witness.assert_unchanged(client)
     if isinstance(error, StopIteration):
         assert "stopped in the middle" in str(caught.value)
 
@@ -144,25 +141,22 @@ def test_a_half_that_was_not_moved_with_the_other_is_refused(connected, start):
         first.set_weights(second.get_weights()[:-1])
 
 
-def test_a_ticket_that_the_server_does_not_know_is_refused_every_time(connected, shared_server):
-    split = connected()
-    lost = split.get_weights()
+def test_a_ticket_that_the_server_does_not_know_is_refused_every_time(client, shared_server):
+    lost = client.get_weights()
     lost[-1] = np.array([0, 12345])
     with pytest.raises(SplitError, match="no snapshot of version 0 .*--checkpoint-dir"):
-        split.set_weights(lost)
+        client.set_weights(lost)
     # This half has moved and the server has not: it must not be trained as if nothing had been.
     for _ in range(2):
         with pytest.raises(SplitError, match="no snapshot of version 0"):
-            train(split)
+            train(client)
 
 
-def test_a_damaged_snapshot_is_refused(connected, shared_server):
-    split = connected()
-    weights = split.get_weights()
+def test_a_damaged_snapshot_is_refused(client, shared_server):
+    weights = client.get_weights()
     (path,) = shared_server.checkpoints.glob(f"*-{int(weights[-1][1]):016x}.state")
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     with pytest.raises(SplitError, match="damaged"):
-        split.set_weights(weights)
-    kept_state(connected(), shared_server)
+        client.set_weights(weights)

@@ -35,23 +35,21 @@ def predict(model, x=None, **options):
     return model.predict(x, batch_size=bodies.BATCH, verbose=0, **options)
 
 
-def test_inference_changes_nothing_on_the_server(connected, shared_server):
-    split = connected()
-    train(split, 1)
-    before = kept_state(split, shared_server)
-    predict(split)
-    split.evaluate(*bodies.data(), verbose=0)
-    split(bodies.data()[0])
-    assert_same_arrays(before, kept_state(split, shared_server), "server")
-    assert_equal_halves(trained_whole(1), split, shared_server)
+def test_inference_changes_nothing_on_the_server(client, shared_server):
+    train(client, 1)
+    before = kept_state(client, shared_server)
+    predict(client)
+    client.evaluate(*bodies.data(), verbose=0)
+    client(bodies.data()[0])
+    assert_same_arrays(before, kept_state(client, shared_server), "server")
+    assert_equal_halves(trained_whole(1), client, shared_server)
 
 
-def test_a_lone_request_is_answered_as_the_whole_model_would(connected):
+def test_a_lone_request_is_answered_as_the_whole_model_would(client):
     x, y = bodies.data()
-    split = connected()
-    np.testing.assert_array_equal(predict(whole_model()), predict(split))
+    np.testing.assert_array_equal(predict(whole_model()), predict(client))
     whole = whole_model().evaluate(x, y, batch_size=bodies.BATCH, verbose=0)
-    assert whole == split.evaluate(x, y, batch_size=bodies.BATCH, verbose=0)
+    assert whole == client.evaluate(x, y, batch_size=bodies.BATCH, verbose=0)
 
 
 def test_others_predict_and_evaluate_while_one_trains(connected, shared_server):
@@ -129,11 +127,10 @@ def asking(split):
     return lambda: session.infer(prepared, [smashed], True)[0]
 
 
-def test_threads_share_one_model(connected):
-    split = connected()
-    expected = predict(split)
+def test_threads_share_one_model(client):
+    expected = predict(client)
     with ThreadPoolExecutor(CLIENTS) as threads:
-        answers = list(threads.map(lambda _: predict(split), range(2 * CLIENTS)))
+        answers = list(threads.map(lambda _: predict(client), range(2 * CLIENTS)))
     for each in answers:
         np.testing.assert_array_equal(expected, each)
 

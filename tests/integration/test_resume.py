@@ -25,12 +25,11 @@ def by_save(split, path):
 
 
 @pytest.mark.parametrize("save", [by_checkpoint, by_save])
-def test_a_saved_model_goes_on_where_it_was(connected, shared_server, tmp_path, save):
-    split = connected()
-    save(split, tmp_path / "half.keras")
-    expected = split.evaluate(*bodies.data(), verbose=0)
+def test_a_saved_model_goes_on_where_it_was(client, shared_server, tmp_path, save):
+    save(client, tmp_path / "half.keras")
+    expected = client.evaluate(*bodies.data(), verbose=0)
     # The server moves on, and the one that is loaded takes it back.
-    train(split)
+    train(client)
 
     loaded = keras.models.load_model(tmp_path / "half.keras")
     loaded.connect(shared_server.address, shared_server.credentials())
@@ -51,22 +50,22 @@ def test_saved_weights_go_on_where_they_were(connected, shared_server, tmp_path)
     assert_equal_halves(trained_whole(THREE_EPOCHS), other, shared_server)
 
 
-def test_early_stopping_takes_both_halves_back_to_the_best(connected, shared_server):
+def test_early_stopping_takes_both_halves_back_to_the_best(client, shared_server):
     def stop_and_go_on(model):
         # The loss falls, so that the first epoch is the best of these.
         stopping = keras.callbacks.EarlyStopping("loss", mode="max", patience=2, restore_best_weights=True)
         stopped = train(model, epochs=9, callbacks=[stopping])
         return stopped, model.evaluate(*bodies.data(), verbose=0), train(model)
 
-    whole, split = whole_model(), connected()
-    ours, theirs = stop_and_go_on(whole), stop_and_go_on(split)
+    whole = whole_model()
+    ours, theirs = stop_and_go_on(whole), stop_and_go_on(client)
     assert len(ours[0].epoch) == 3
     for expected, found in zip(ours, theirs, strict=True):
         assert_same_result(expected, found)
-    assert_equal_halves(whole, split, shared_server)
+    assert_equal_halves(whole, client, shared_server)
 
 
-def test_weights_set_by_hand_move_both_halves(connected, shared_server):
+def test_weights_set_by_hand_move_both_halves(client, shared_server):
     def go_there_and_back(model):
         train(model)
         weights = model.get_weights()
@@ -74,14 +73,13 @@ def test_weights_set_by_hand_move_both_halves(connected, shared_server):
         model.set_weights(weights)
         return train(model)
 
-    whole, split = whole_model(), connected()
-    assert_same_result(go_there_and_back(whole), go_there_and_back(split))
-    assert_equal_halves(whole, split, shared_server)
+    whole = whole_model()
+    assert_same_result(go_there_and_back(whole), go_there_and_back(client))
+    assert_equal_halves(whole, client, shared_server)
 
 
-def test_a_loaded_half_needs_its_server(connected, tmp_path):
-    split = connected()
-    split.save(tmp_path / "half.keras")
+def test_a_loaded_half_needs_its_server(client, tmp_path):
+    client.save(tmp_path / "half.keras")
     loaded = keras.models.load_model(tmp_path / "half.keras")
     with pytest.raises(ConnectionLost, match=r"connect\('host:port'"):
         train(loaded)

@@ -104,6 +104,8 @@ class Start:
     def __init__(self, server: Server, path: Path):
         self.path = path
         split = connect(server)
+        # Without its variables in the file, an optimizer that has some would keep them.
+        split.optimizer.build(split.trainable_variables)
         split.save_weights(path)
         split.close()
 

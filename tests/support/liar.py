@@ -18,17 +18,18 @@ class Liar:
 
     Args:
         server: The honest one.
-        lie: From an honest reply to a step to what is said in its place; None ends the stream.
         about_preparing: Changes the reply to a `Prepare`, in place.
+
+    Attributes:
+        lie: From an honest reply to a step to what is said in its place; None ends the stream.
     """
 
     def __init__(
         self,
         server: Server,
-        lie: Lie | None = None,
         about_preparing: Callable[[pb.PrepareReply], None] = lambda reply: None,
     ):
-        self._lie = lie or repeat
+        self.lie: Lie = repeat
         self._about_preparing = about_preparing
         self._channel = open_channel(server.address, server.credentials(), insecure=False, limits=Limits())
         self._listener = Listener("127.0.0.1:0", server.credentials(), Limits())
@@ -55,7 +56,7 @@ class Liar:
         context.add_callback(replies.cancel)
         while message := unpack(replies, Limits()):
             is_step = message.header.WhichOneof("content") == "stepped"
-            said = self._lie(message) if is_step else repeat(message)
+            said = self.lie(message) if is_step else repeat(message)
             if said is None:
                 return
             yield from said

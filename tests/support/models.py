@@ -187,7 +187,7 @@ def masked() -> keras.Model:
             keras.Input((7,), dtype="int32"),
             layers.Embedding(12, 5, mask_zero=True, name="embed"),
             layers.LSTM(6, return_sequences=True, dropout=0.2, name="lower"),
-            layers.Bidirectional(layers.LSTM(4, name="lstm"), name="upper"),
+            layers.LSTM(4, name="upper"),
             layers.Dense(CLASSES, activation="softmax", name="classes"),
         ]
     )

@@ -64,6 +64,13 @@ class Proxy:
         self.refuses = True
         self.cut()
 
+    def mend(self) -> None:
+        """Takes everything back, and counts connections anew."""
+        with self._lock:
+            self._trap = None
+        self.delay_seconds, self.refuses, self.swallows = 0.0, False, False
+        self.connections = 0
+
     def close(self) -> None:
         self.refuse()
         # Closing alone would leave the thread inside accept().
