@@ -16,6 +16,7 @@ from support.halves import (
     Witness,
     assert_equal_halves,
     connect,
+    hurry,
     train,
     trained_whole,
 )
@@ -114,8 +115,8 @@ def test_a_step_sent_again_while_it_is_computed_is_applied_once(
 
 
 def test_a_black_hole_is_noticed_by_the_deadline(connected, proxy, shared_server):
-    split = connected(proxy.address, timeouts=Timeouts(step_seconds=1))
-    witness = Witness(BROKEN_STEP, proxy.swallow)
+    split = connected(proxy.address)
+    witness = Witness(BROKEN_STEP, lambda: (hurry(split), proxy.swallow()))
     with pytest.raises(DeadlineExceeded, match="did not answer within 1 s.*Timeouts"):
         train(split, callbacks=[witness])
     witness.assert_unchanged(split)

@@ -16,6 +16,7 @@ from support.halves import (
     Witness,
     assert_equal_halves,
     connect,
+    hurry,
     kept_state,
     train,
     trained_whole,
@@ -96,8 +97,8 @@ def test_a_server_killed_in_a_step_can_be_started_again(pki, tmp_path):
 
 
 def test_a_server_that_hangs_is_given_up_at_the_deadline(connected, shared_server):
-    split = connected(timeouts=Timeouts(step_seconds=1))
-    witness = Witness(2, shared_server.pause)
+    split = connected()
+    witness = Witness(2, lambda: (hurry(split), shared_server.pause()))
     with pytest.raises(DeadlineExceeded, match="did not answer within 1 s.*Timeouts"):
         train(split, callbacks=[witness])
     witness.assert_unchanged(split)

@@ -72,6 +72,14 @@ def connect(
     return split
 
 
+def hurry(split: SplitModel) -> None:
+    """Waits a second for each further step, and no longer.
+
+    From the beginning that would be too little on a busy machine: first steps take their time.
+    """
+    split._halves.session()._timeouts = Timeouts(step_seconds=1)
+
+
 def kept_state(split: SplitModel, server: Server) -> dict[str, np.ndarray]:
     """All that the server has, from a snapshot that it is asked for."""
     version, nonce = map(int, split.get_weights()[-1])
