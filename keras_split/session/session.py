@@ -141,13 +141,16 @@ class Session:
             learning_rate=learning_rate,
             step=secrets.randbits(64) or 1,
         )
-        give_up = time.monotonic() + self._timeouts.reconnect_seconds
+        give_up = 0.0
         while True:
             try:
                 message = self._ask_step(prepared, step, tensors)
                 break
             except ConnectionLost:
-                if time.monotonic() > give_up or not self._turn:
+                # Counted from the loss: a long step must leave time to resume its turn.
+                now = time.monotonic()
+                give_up = give_up or now + self._timeouts.reconnect_seconds
+                if now > give_up or not self._turn:
                     raise
                 time.sleep(_PAUSE_SECONDS)
         values = prepared.check(message.tensors, self.target)

@@ -7,11 +7,11 @@ from functools import partial
 import pytest
 
 from keras_split.errors import ConnectionLost, DeadlineExceeded, VersionMismatch
-from keras_split.session import Timeouts
 from keras_split.transport import options
 from support import bodies
 from support.gate import Meanwhile, until
 from support.halves import (
+    QUICK,
     AtBatch,
     Witness,
     assert_equal_halves,
@@ -98,6 +98,8 @@ def test_a_step_sent_again_while_it_is_computed_is_applied_once(
     split, proxy, shared_server, observer
 ):
     before = observer.status().steps
+    # However long the step has taken already, there is time for one attempt.
+    hurry(split, reconnect_seconds=0)
 
     def cut_while_computing(number):
         shared_server.gate.until_reached(number)
@@ -109,6 +111,7 @@ def test_a_step_sent_again_while_it_is_computed_is_applied_once(
     with Meanwhile() as meanwhile:
         hold = partial(shared_server.gate.while_held, meanwhile, cut_while_computing)
         train(split, callbacks=[AtBatch(BROKEN_STEP, hold)])
+    hurry(split, reconnect_seconds=QUICK.reconnect_seconds)
     assert proxy.connections == 1
     assert observer.status().steps - before == bodies.BATCHES
     assert_equal_halves(trained_whole(), split, shared_server)
@@ -116,7 +119,7 @@ def test_a_step_sent_again_while_it_is_computed_is_applied_once(
 
 def test_a_black_hole_is_noticed_by_the_deadline(connected, proxy, shared_server):
     split = connected(proxy.address)
-    witness = Witness(BROKEN_STEP, lambda: (hurry(split), proxy.swallow()))
+    witness = Witness(BROKEN_STEP, lambda: (hurry(split, step_seconds=1), proxy.swallow()))
     with pytest.raises(DeadlineExceeded, match="did not answer within 1 s.*Timeouts"):
         train(split, callbacks=[witness])
     witness.assert_unchanged(split)
@@ -129,8 +132,8 @@ def test_a_black_hole_is_noticed_by_the_deadline(connected, proxy, shared_server
 def test_a_black_hole_is_noticed_by_pings(connected, proxy, monkeypatch):
     monkeypatch.setattr(options, "_KEEPALIVE_MS", 300)
     monkeypatch.setattr(options, "_PING_TIMEOUT_MS", 300)
-    split = connected(proxy.address, timeouts=Timeouts(join_seconds=1, reconnect_seconds=0.1))
-    witness = Witness(BROKEN_STEP, proxy.swallow)
+    split = connected(proxy.address)
+    witness = Witness(BROKEN_STEP, lambda: (hurry(split, join_seconds=1), proxy.swallow()))
     with pytest.raises((ConnectionLost, DeadlineExceeded)):
         train(split, callbacks=[witness])
     witness.assert_unchanged(split)

@@ -98,7 +98,7 @@ def test_a_server_killed_in_a_step_can_be_started_again(pki, tmp_path):
 
 def test_a_server_that_hangs_is_given_up_at_the_deadline(connected, shared_server):
     split = connected()
-    witness = Witness(2, lambda: (hurry(split), shared_server.pause()))
+    witness = Witness(2, lambda: (hurry(split, step_seconds=1), shared_server.pause()))
     with pytest.raises(DeadlineExceeded, match="did not answer within 1 s.*Timeouts"):
         train(split, callbacks=[witness])
     witness.assert_unchanged(split)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,7 @@ from support.gate import until
 from support.processes import Server
 
 # Short where a test waits for the end of a peer that will never answer.
-QUICK = Timeouts(join_seconds=20, step_seconds=20, reconnect_seconds=0.5)
+QUICK = Timeouts(reconnect_seconds=0.5)
 
 
 def whole_model(build: Callable[[], keras.Model] = bodies.small) -> keras.Model:
@@ -72,12 +73,13 @@ def connect(
     return split
 
 
-def hurry(split: SplitModel) -> None:
-    """Waits a second for each further step, and no longer.
+def hurry(split: SplitModel, **seconds: float) -> None:
+    """Changes deadlines from here on.
 
-    From the beginning that would be too little on a busy machine: first steps take their time.
+    Short ones from the beginning would be too short on a busy machine: first steps take their time.
     """
-    split._halves.session()._timeouts = Timeouts(step_seconds=1)
+    session = split._halves.session()
+    session._timeouts = dataclasses.replace(session._timeouts, **seconds)
 
 
 def kept_state(split: SplitModel, server: Server) -> dict[str, np.ndarray]:
