@@ -8,7 +8,7 @@ import secrets
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from keras_split.session.timeouts import Timeouts
 from keras_split.state import Ticket
 from keras_split.transport import Credentials, Meter
 
-# Between two attempts to resume a turn.
+# Between two attempts to connect again.
 _PAUSE_SECONDS = 0.2
 
 
@@ -141,18 +141,7 @@ class Session:
             learning_rate=learning_rate,
             step=secrets.randbits(64) or 1,
         )
-        give_up = 0.0
-        while True:
-            try:
-                message = self._ask_step(prepared, step, tensors)
-                break
-            except ConnectionLost:
-                # Counted from the loss: a long step must leave time to resume its turn.
-                now = time.monotonic()
-                give_up = give_up or now + self._timeouts.reconnect_seconds
-                if now > give_up or not self._turn:
-                    raise
-                time.sleep(_PAUSE_SECONDS)
+        message = self._persistently(lambda: self._ask_step(prepared, step, tensors))
         values = prepared.check(message.tensors, self.target)
         if message.header.stepped.version != self.version + 1:
             raise ProtocolError(f"{self.target} answered a step without counting it.")
@@ -161,10 +150,10 @@ class Session:
 
     def infer(self, prepared: Prepared, tensors: Sequence[np.ndarray], combine: bool) -> list[np.ndarray]:
         """One inference; `combine` allows the server to compute it together with others'."""
-        header = pb.Header(infer=pb.Infer(model=self._model, signature=prepared.signature, combine=combine))
+        infer = pb.Infer(model=self._model, signature=prepared.signature, combine=combine)
         # Keras lets several threads predict with one model, and a stream answers in order.
         with self._infer_lock:
-            message = self._ask_inference(prepared, header, tensors)
+            message = self._persistently(lambda: self._ask_inference(prepared, infer, tensors))
         self._compare(message.header.inferred.version)
         return prepared.check(message.tensors, self.target)
 
@@ -225,11 +214,12 @@ class Session:
             header = pb.Header(step=step)
             return training.ask(header, tensors, "stepped", self._timeouts.step_seconds)
 
-    def _ask_inference(self, prepared: Prepared, header: pb.Header, tensors: Sequence[np.ndarray]) -> Message:
+    def _ask_inference(self, prepared: Prepared, infer: pb.Infer, tensors: Sequence[np.ndarray]) -> Message:
         if self._inferring is None:
             self._inferring = self._converse("Infer")
         try:
             self._prepare_again(prepared)
+            header = pb.Header(infer=infer)
             return self._inferring.ask(header, tensors, "inferred", self._timeouts.step_seconds)
         except SplitError as error:
             self._inferring = None
@@ -254,13 +244,30 @@ class Session:
 
     def _state_request(self, header: pb.Header, reply: str) -> Message:
         """Inside the turn if there is one, else in a turn of its own."""
-        keeps_turn = self._training is not None
+        keeps_turn = self._turn != 0
         try:
-            with self._in_turn() as training:
-                return training.ask(header, (), reply, self._timeouts.state_seconds)
+            return self._persistently(lambda: self._ask_state(header, reply))
         finally:
             if not keeps_turn:
                 self.end_turn()
+
+    def _ask_state(self, header: pb.Header, reply: str) -> Message:
+        with self._in_turn() as training:
+            return training.ask(header, (), reply, self._timeouts.state_seconds)
+
+    def _persistently(self, ask: Callable[[], Message]) -> Message:
+        """Asks again, over a new connection, for a while after one broke."""
+        give_up = 0.0
+        while True:
+            try:
+                return ask()
+            except ConnectionLost:
+                # Counted from the loss: a long step must leave time to ask again.
+                now = time.monotonic()
+                give_up = give_up or now + self._timeouts.reconnect_seconds
+                if now > give_up:
+                    raise
+                time.sleep(_PAUSE_SECONDS)
 
     @contextlib.contextmanager
     def _in_turn(self) -> Iterator[Conversation]:

@@ -14,7 +14,7 @@ class Timeouts:
         prepare_seconds: The server's compilation of a new kind or shape of exchange.
         step_seconds: One training step or inference, there and back.
         state_seconds: Snapshots, restoring, and placing a body on a private server.
-        reconnect_seconds: Trying to resume a turn after the connection broke.
+        reconnect_seconds: Trying again after the connection broke.
     """
 
     join_seconds: float = 60.0

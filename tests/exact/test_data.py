@@ -50,7 +50,10 @@ IN_MEMORY = {
     "in one batch": lambda: {"x": X, "y": Y, "batch_size": 64},
     "with one row left": lambda: {"x": X[:17], "y": Y[:17], "batch_size": 8},
     "tensors": lambda: {"x": tf.constant(X), "y": tf.constant(Y), "batch_size": 8},
-    "pandas": lambda: {"x": pd.DataFrame(X, columns=list("abcdef")), "y": pd.Series(Y), "batch_size": 8},
+}
+
+FRAMES = {
+    "pandas": lambda: {"x": pd.DataFrame(X, columns=list("abcdef")), "y": pd.Series(Y), "batch_size": 8}
 }
 
 DATA_SETS = {
@@ -98,8 +101,12 @@ def assert_fits_as_whole(sources, **compiled):
     assert_trains_as_whole(CASE.build, CASE.cut, lambda: {**settings(), **compiled}, train)
 
 
-def test_arrays_tensors_and_frames():
+def test_arrays_and_tensors():
     assert_fits_as_whole(IN_MEMORY)
+
+
+def test_frames():
+    assert_fits_as_whole(FRAMES)
 
 
 def test_data_sets_of_tensorflow():

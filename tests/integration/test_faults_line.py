@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+import keras
+import numpy as np
 import pytest
 
 from keras_split.errors import ConnectionLost, DeadlineExceeded, VersionMismatch
@@ -68,9 +70,7 @@ def observer(shared_server):
     [("up", 1), ("up", 300), ("down", 1), ("down", 600)],
     ids=["request not sent", "request in pieces", "request arrived", "reply in pieces"],
 )
-def test_a_step_cut_anywhere_is_applied_once(
-    split, proxy, shared_server, observer, direction, count
-):
+def test_a_step_cut_anywhere_is_applied_once(split, proxy, shared_server, observer, direction, count):
     before = observer.status().steps
     train(split, callbacks=[AtBatch(BROKEN_STEP, lambda: proxy.after(direction, count, proxy.cut))])
     assert proxy.connections == 1
@@ -88,15 +88,40 @@ def test_many_cuts_change_nothing(split, proxy, shared_server):
     assert_equal_halves(trained_whole(10), split, shared_server)
 
 
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_a_cut_inference_is_asked_again(split, proxy, direction):
+    x, y = bodies.data()
+    expected = split.predict(x, verbose=0), split.evaluate(x, y, verbose=0)
+    proxy.after(direction, 300, proxy.cut)
+    found = split.predict(x, verbose=0)
+    proxy.after(direction, 300, proxy.cut)
+    assert split.evaluate(x, y, verbose=0) == expected[1]
+    np.testing.assert_array_equal(found, expected[0])
+    assert proxy.connections == 2
+
+
+def test_a_cut_snapshot_is_asked_for_again_within_the_turn(split, proxy, shared_server, tmp_path):
+    class Saving(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            proxy.after("up", 10, proxy.cut)
+            self.model.save_weights(tmp_path / "half.weights.h5")
+            turns.append(observer.status().trainer)
+
+    observer, turns = shared_server.observer(), []
+    train(split, epochs=2, callbacks=[Saving()])
+    assert turns[0] == turns[1] != ""
+    assert_equal_halves(trained_whole(10), split, shared_server)
+    split.load_weights(tmp_path / "half.weights.h5")
+    assert_equal_halves(trained_whole(10), split, shared_server)
+
+
 def test_a_slow_line_changes_nothing(split, proxy, shared_server):
     proxy.delay_seconds = 0.02
     train(split)
     assert_equal_halves(trained_whole(), split, shared_server)
 
 
-def test_a_step_sent_again_while_it_is_computed_is_applied_once(
-    split, proxy, shared_server, observer
-):
+def test_a_step_sent_again_while_it_is_computed_is_applied_once(split, proxy, shared_server, observer):
     before = observer.status().steps
     # However long the step has taken already, there is time for one attempt.
     hurry(split, reconnect_seconds=0)

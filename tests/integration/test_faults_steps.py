@@ -17,7 +17,7 @@ from keras_split.errors import (
 from keras_split.session import Session
 from support import bodies
 from support.equality import assert_same_arrays, client_state
-from support.halves import AtBatch, Witness, assert_equal_halves, kept_state, train, trained_whole
+from support.halves import AtBatch, Witness, assert_equal_halves, train, trained_whole
 
 BAD = 2
 
