@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import tensorflow as tf
 from keras import tree
 
 from keras_split.session import Prepared
@@ -32,7 +33,9 @@ def read_reply(prepared: Prepared, tensors: list[Any]) -> Reply:
     flat: dict[int, Any] = {}
     reply = Reply(None)
     for spec, tensor in zip(prepared.outputs, tensors, strict=True):
-        tensor.set_shape(spec.shape)
+        # An operation, not a note on the tensor: TensorFlow's rewriting reads shapes from the graph, and
+        # regroups a sum of losses, as in the whole model, only where it finds them there.
+        tensor = tf.ensure_shape(tensor, spec.shape)
         if spec.role == "output":
             flat[spec.index] = tensor
         elif spec.role == "logits":

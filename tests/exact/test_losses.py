@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import keras
 import numpy as np
-import pytest
 from keras import layers, losses
 
 from support.models import CLASSES, ROWS, Case, classes, floats
@@ -46,8 +45,6 @@ def assert_losses_as_whole(ends_with_labels_and_losses):
     )
 
 
-# TensorFlow adds up three losses or more in an order that depends on what else is in the graph.
-@pytest.mark.usefixtures("no_graph_rewriting")
 def test_classes():
     softmax, linear = (CLASSES, "softmax", None), (CLASSES, None, None)
     sparse, full = losses.SparseCategoricalCrossentropy, losses.CategoricalCrossentropy
@@ -63,7 +60,6 @@ def test_classes():
     )
 
 
-@pytest.mark.usefixtures("no_graph_rewriting")
 def test_yes_or_no():
     assert_losses_as_whole(
         {
@@ -76,7 +72,6 @@ def test_yes_or_no():
     )
 
 
-@pytest.mark.usefixtures("no_graph_rewriting")
 def test_numbers():
     linear, y = (CLASSES, None, None), floats(CLASSES)
     assert_losses_as_whole(
