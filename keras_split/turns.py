@@ -18,6 +18,9 @@ from enum import Enum
 
 from keras_split.errors import TrainerBusy, VersionMismatch
 
+# Enough to tell clients apart. Whoever knew the whole name could take its turn.
+_SHOWN = 6
+
 
 @dataclass(frozen=True)
 class Turn:
@@ -63,9 +66,9 @@ class Turns:
         self._lock = threading.Lock()
 
     def holder(self, now: float) -> str:
-        """The client that trains; empty if none does."""
+        """The beginning of the name of the client that trains; empty if none does."""
         turn = self._turn
-        return turn.client if turn and _is_held(turn, now) else ""
+        return turn.client[:_SHOWN] if turn and _is_held(turn, now) else ""
 
     def begin(self, client: str, resumed: int, now: float) -> Turn:
         """Gives out the turn, or the same turn again to a holder that lost its connection.
@@ -133,7 +136,7 @@ class Turns:
         # here or not.
         if turn is not None and turn.client != client and _is_held(turn, now):
             raise TrainerBusy(
-                f"Another client ({turn.client}) trains this model. Try again when it has "
+                f"Another client ({turn.client[:_SHOWN]}) trains this model. Try again when it has "
                 "finished; `keras-split status` shows who trains. `predict` and `evaluate` need "
                 "no turn."
             )

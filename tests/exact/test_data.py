@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pandas as pd
+import pytest
 import tensorflow as tf
 
 from support.models import CLASSES, ROWS, Case, classes, floats, mlp_case
@@ -117,6 +118,8 @@ def test_generators():
     assert_fits_as_whole(GENERATORS)
 
 
+# Python 3.12 warns of forks in general; gRPC's and TensorFlow's threads stay behind, and are not needed.
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_py_datasets_with_workers():
     assert_fits_as_whole(PY_DATASETS)
 
