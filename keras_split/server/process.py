@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -24,7 +25,7 @@ from keras_split.server.served import Served, ServingOptions
 from keras_split.server.service import SplitService
 from keras_split.server.settings import settings_of
 from keras_split.server.source import load_model
-from keras_split.state import Shelf
+from keras_split.state import Shelf, occupied
 from keras_split.transport import SERVICE, Credentials, Listener, Meter, handlers
 
 _log = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ def serve_model(
         ready: Called with `host:port` once calls are accepted.
     """
     _prepare_tensorflow(options)
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, _occupied(options.checkpoint_directory):
         served = _serve_from(source, cut, options, Path(scratch))
         hosting = Hosting(options.serving, Path(scratch), accepts_bodies=False)
         hosting.serve(served)
@@ -157,13 +158,19 @@ def _add_health(listener: Listener, options: ServerOptions) -> health.HealthServ
 
 def _finish(hosting: Hosting, options: ServerOptions, listener: Listener) -> None:
     """Lets the steps that run come to their end, and keeps the result."""
-    for served in hosting.all():
-        served.stop()
-        if options.checkpoint_directory:
-            ticket = served.engine.change(served.snapshot)
-            _log.info("Kept update %d in %s.", ticket.version, options.checkpoint_directory)
-    listener.stop(_GRACE_SECONDS)
+    try:
+        for served in hosting.all():
+            served.stop()
+            if options.checkpoint_directory:
+                ticket = served.engine.change(served.snapshot)
+                _log.info("Kept update %d in %s.", ticket.version, options.checkpoint_directory)
+    finally:
+        listener.stop(_GRACE_SECONDS)
     _log.info("Stopped.")
+
+
+def _occupied(folder: Path | None) -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext() if folder is None else occupied(folder)
 
 
 def _watch(parent: int, stop: threading.Event) -> None:

@@ -21,6 +21,7 @@ import numpy as np
 
 from keras_split.state.bundle import Bundle
 
+UNFINISHED = ".writing-"
 _FORMAT = "keras_split.state/1"
 _DIGEST_BYTES = 32
 _MAX_HEADER_BYTES = 16 << 20
@@ -45,7 +46,7 @@ def save(path: Path, bundle: Bundle, metadata: dict[str, Any]) -> None:
         bundle: Arrays by name.
         metadata: JSON-ready.
     """
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED)
     try:
         with os.fdopen(descriptor, "wb") as file:
             _write(file, bundle, metadata)

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from keras_split.state import CorruptState, Shelf, Ticket
+from keras_split.state import CorruptState, Shelf, Ticket, occupied
 from keras_split.state import file as state_file
 
 BUNDLE = {
@@ -208,3 +208,24 @@ def test_nothing_but_damaged_states_is_an_error_and_no_new_beginning(shelf):
 def test_half_written_files_are_no_states(shelf):
     (shelf.folder / ".writing-abc").write_bytes(b"half")
     assert shelf.latest() is None
+
+
+def test_two_servers_do_not_share_a_folder(tmp_path):
+    folder = tmp_path / "shelf"
+    with occupied(folder):
+        with (
+            pytest.raises(OSError, match="Another server keeps its snapshots.*of its own"),
+            occupied(folder),
+        ):
+            raise AssertionError("Two have it.")
+        put(Shelf(folder), 1)
+    with occupied(folder):
+        assert Shelf(folder).latest() is not None
+
+
+def test_what_a_killed_server_left_half_written_is_cleared_away(shelf):
+    ticket = put(shelf, 1)
+    (shelf.folder / ".writing-abc").write_bytes(b"half")
+    with occupied(shelf.folder):
+        assert [path.suffix for path in files(shelf)] == [".state", ""]
+        assert shelf.latest()[0] == ticket

@@ -1,0 +1,34 @@
+"""A folder of snapshots belongs to one process at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+from collections.abc import Iterator
+from pathlib import Path
+
+from keras_split.state.file import UNFINISHED
+
+
+@contextlib.contextmanager
+def occupied(folder: Path) -> Iterator[None]:
+    """Within, no other process that asks gets the folder; ends with the process at the latest.
+
+    Two servers would drop each other's oldest snapshots, and each would resume from the other's newest.
+
+    Raises:
+        OSError: Another process has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with open(folder / ".lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OSError(
+                f"Another server keeps its snapshots in {folder}. Stop that one, or give this one a "
+                "folder of its own."
+            ) from None
+        for rest in folder.glob(f"{UNFINISHED}*"):
+            # Of a process that was killed while it wrote.
+            rest.unlink(missing_ok=True)
+        yield
