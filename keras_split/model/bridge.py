@@ -13,7 +13,7 @@ from keras import tree
 
 from keras_split.errors import ProtocolError, SplitError
 from keras_split.model.reply import Reply, read_reply
-from keras_split.segment import Input, writes_after
+from keras_split.segment import Input, Output, writes_after
 from keras_split.session import Exchange, Prepared, Session
 
 
@@ -62,15 +62,43 @@ class Bridge:
         )
         prepared = self._prepare(exchange)
         sent = [*smashed, *_flat(labels), *_flat(sample_weight)]
-        before = [value for _, value in volatile]
-        rate = [] if learning_rate is None else [tf.cast(learning_rate, tf.float64)]
+        return self._step(Session.step, sent, learning_rate, volatile, prepared, prepared.outputs)
+
+    def forward(
+        self,
+        smashed: Sequence[Any],
+        *,
+        learning_rate: Any,
+        wants_cut_gradients: bool,
+        graded: Sequence[int],
+        volatile: Sequence[Any],
+    ) -> tuple[Reply, Prepared]:
+        """The first half of a label-free step (paper, section 3.6).
+
+        Args:
+            smashed: Frontier tensors.
+            learning_rate: As in `train`.
+            wants_cut_gradients: As in `train`.
+            graded: Places of the body's outputs whose gradients `backward` will send.
+            volatile: As in `train`.
+
+        Returns:
+            The body's outputs and loss terms; and what to give to `backward`.
+        """
+        exchange = Exchange(
+            "train", _specs(smashed), wants_cut_gradients=wants_cut_gradients, graded=tuple(graded)
+        )
+        prepared = self._prepare(exchange)
+        half = prepared.forwarded
+        return self._step(Session.forward, smashed, learning_rate, volatile, prepared, half), prepared
+
+    def backward(self, prepared: Prepared, gradients: Sequence[Any]) -> Reply:
+        """The second half of a label-free step; the reply has the cut gradients."""
 
         def step(*arrays: np.ndarray) -> list[np.ndarray]:
-            tensors, rest = arrays[: len(sent)], arrays[len(sent) :]
-            self._undo = functools.partial(_assign, volatile, rest[: len(before)])
-            return self._session().step(prepared, tensors, float(rest[-1]) if rate else None)
+            return self._session().backward(arrays)
 
-        return self._remote(step, [*sent, *before, *rate], prepared)
+        return self._remote(step, list(gradients), prepared, prepared.cut_gradients)
 
     def infer(self, smashed: Sequence[Any], mode: str) -> Reply:
         """A forward pass; mode `"test"` brings what a loss needs, `"predict"` the outputs only."""
@@ -80,7 +108,7 @@ class Bridge:
         def infer(*arrays: np.ndarray) -> list[np.ndarray]:
             return self._session().infer(prepared, arrays, self.combines)
 
-        return self._remote(infer, list(smashed), prepared)
+        return self._remote(infer, list(smashed), prepared, prepared.outputs)
 
     def after(self, reply: Reply) -> contextlib.AbstractContextManager[None]:
         """Within, nothing is written to a variable until the reply is there.
@@ -90,7 +118,7 @@ class Bridge:
         """
         if not tf.inside_function():
             return contextlib.nullcontext()
-        return writes_after(tree.flatten(reply.outputs)[0].op)
+        return writes_after(reply.made_by)
 
     def guarded(self, function: Any) -> Any:
         """Wraps what Keras calls for a step, so that the real error comes out of it.
@@ -126,7 +154,32 @@ class Bridge:
             self._failure = error
             raise
 
-    def _remote(self, work: Callable[..., list[np.ndarray]], inputs: list[Any], prepared: Prepared) -> Reply:
+    def _step(
+        self,
+        ask: Callable[..., list[np.ndarray]],
+        sent: Sequence[Any],
+        learning_rate: Any,
+        volatile: Sequence[Any],
+        prepared: Prepared,
+        wanted: Sequence[Output],
+    ) -> Reply:
+        before = [value for _, value in volatile]
+        rate = [] if learning_rate is None else [tf.cast(learning_rate, tf.float64)]
+
+        def step(*arrays: np.ndarray) -> list[np.ndarray]:
+            tensors, rest = arrays[: len(sent)], arrays[len(sent) :]
+            self._undo = functools.partial(_assign, volatile, rest[: len(before)])
+            return ask(self._session(), prepared, tensors, float(rest[-1]) if rate else None)
+
+        return self._remote(step, [*sent, *before, *rate], prepared, wanted)
+
+    def _remote(
+        self,
+        work: Callable[..., list[np.ndarray]],
+        inputs: list[Any],
+        prepared: Prepared,
+        wanted: Sequence[Output],
+    ) -> Reply:
         def call(*arrays: np.ndarray) -> list[np.ndarray]:
             try:
                 return work(*arrays)
@@ -134,9 +187,11 @@ class Bridge:
                 self._failure = _not_an_end(error)
                 raise RuntimeError("The exchange with the server failed.") from None
 
-        dtypes = [tf.as_dtype(spec.dtype) for spec in prepared.outputs]
-        # Called eagerly, TensorFlow returns the only tensor of a list in place of the list.
-        return read_reply(prepared, tree.flatten(tf.numpy_function(call, inputs, dtypes)))
+        found = tf.numpy_function(call, inputs, [tf.as_dtype(spec.dtype) for spec in wanted])
+        # TensorFlow returns the only tensor of a list in place of the list, and an operation for none.
+        tensors = tree.flatten(found) if wanted else []
+        made_by = (tensors[0].op if tensors else found) if tf.inside_function() else None
+        return read_reply(wanted, prepared.structure, tensors, made_by)
 
 
 def _not_an_end(error: BaseException) -> BaseException:

@@ -8,7 +8,7 @@ from typing import Any
 from keras_split.codec import Limits
 from keras_split.digest import digest_of
 from keras_split.model.connection import Connection
-from keras_split.model.topology import build_head
+from keras_split.model.topology import build_parts
 from keras_split.session import Session, Timeouts
 from keras_split.transport import Credentials
 
@@ -55,10 +55,10 @@ def _new(
 ) -> Any:
     session = Session(target, credentials, insecure=insecure, timeouts=timeouts, limits=limits)
     joined = session.join()
-    head = build_head(joined.topology, custom_layers)
+    head, tail = build_parts(joined.topology, custom_layers)
     connection = Connection(lambda: session, joined.digest)
     connection.joined()
-    model = owner._of(head, joined.topology, connection)
+    model = owner._of(head, tail, joined.topology, connection)
     model.compile()
     return model
 

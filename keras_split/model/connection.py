@@ -104,7 +104,8 @@ def private_session(
     """A session with a private server that has taken over the body."""
     variables = named_variables(parts.body.model)
     body = {
-        "topology": parts.topology(),
+        # Where labels stay with the client, its last layers are not the server's business either.
+        "topology": {**parts.topology(), "tail": None},
         "body": parts.body.to_config(),
         "variables": list(variables),
         "numerics": Numerics.current().to_config(),

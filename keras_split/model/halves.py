@@ -23,13 +23,15 @@ class Halves:
     """The client's half, and the way to the other.
 
     Args:
-        head: The client's part.
-        topology: Of the head and the frontier.
+        head: The client's first layers.
+        tail: Its last layers, or None where labels are shared.
+        topology: Of these and the frontiers.
         connection: To the server.
     """
 
-    def __init__(self, head: Part, topology: dict[str, Any], connection: Connection):
+    def __init__(self, head: Part, tail: Part | None, topology: dict[str, Any], connection: Connection):
         self.head = head
+        self.own = (head,) if tail is None else (head, tail)
         self.topology = topology
         self.parts: Partition | None = None
         self._connection = connection
@@ -69,6 +71,9 @@ class Halves:
 
     def settle(self, settings: dict[str, Any]) -> None:
         """Makes compile settings those of both sides."""
+        if self.topology["second_cut"] and not self._keeps_settings():
+            # The loss is computed here, and is nobody else's business.
+            settings = {**settings, "loss": None, "loss_weights": None}
         self._settings = settings
         if self._keeps_settings():
             check_same(settings, self._connection.joined().settings or {})
@@ -76,14 +81,14 @@ class Halves:
             self._connection.settle(settings)
 
     def volatile(self) -> list[tuple[Any, Any]]:
-        """What a forward pass of the head changes by itself, with the values before it."""
-        changing = [each for each in self.head.model.variables if not each.trainable]
+        """What a forward pass changes here by itself, with the values before it."""
+        changing = [each for each in self._variables() if not each.trainable]
         return [(each, tf.convert_to_tensor(each)) for each in changing]
 
     def seeds(self) -> dict[str, Any]:
-        """The head's seed generators, which Keras' files leave out."""
-        weights = {id(each) for each in self.head.model.weights}
-        found = [each for each in self.head.model.variables if id(each) not in weights]
+        """The client's seed generators, which Keras' files leave out."""
+        weights = {id(each) for part in self.own for each in part.model.weights}
+        found = [each for each in self._variables() if id(each) not in weights]
         return {f"seed_{at}": each for at, each in enumerate(found)}
 
     def take_ticket(self) -> np.ndarray:
@@ -109,15 +114,21 @@ class Halves:
         if self._connection.is_possible:
             self.session()
 
-    def add_losses(self, model: keras.Model, ranked: Any) -> None:
-        """Makes both halves' terms a model's losses, in the order in which the whole adds them up."""
+    def add_losses(self, model: keras.Model, theirs: Any) -> None:
+        """Makes both halves' terms a model's losses, in the order in which the whole adds them up.
+
+        Args:
+            model: Whose forward pass has just been made.
+            theirs: The server's ranked terms.
+        """
+        ranked = [*theirs, *(each for part in self.own for each in part.losses())]
         model._losses_override.clear()
         model._losses_override.extend(term for _, term in sorted(ranked, key=lambda each: each[0]))
 
     @contextlib.contextmanager
-    def losses_of(self, model: keras.Model, ranked: Any) -> Iterator[None]:
+    def losses_of(self, model: keras.Model, theirs: Any) -> Iterator[None]:
         """`add_losses` for the time of a `with` statement."""
-        self.add_losses(model, ranked)
+        self.add_losses(model, theirs)
         try:
             yield
         finally:
@@ -152,6 +163,9 @@ class Halves:
     def close(self) -> None:
         """Ends the connection."""
         self._connection.close()
+
+    def _variables(self) -> list[Any]:
+        return [each for part in self.own for each in part.model.variables]
 
     def _keeps_settings(self) -> bool:
         return self._connection.keeps_settings()

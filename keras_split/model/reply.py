@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import tensorflow as tf
 from keras import tree
 
-from keras_split.session import Prepared
+from keras_split.segment import Output
 
 Ranked = list[tuple[tuple[int, ...], Any]]
 
@@ -21,18 +22,27 @@ class Reply:
         outputs: Nested as the whole model returns them, with logits and masks attached.
         loss_terms: The body's, with their ranks.
         cut_gradients: By the place of the frontier tensor.
+        made_by: The operation that brings all of these.
     """
 
     outputs: Any
     loss_terms: Ranked = field(default_factory=list)
     cut_gradients: dict[int, Any] = field(default_factory=dict)
+    made_by: Any = None
 
 
-def read_reply(prepared: Prepared, tensors: list[Any]) -> Reply:
-    """Sorts the flat tensors of a reply by their roles."""
+def read_reply(specs: Sequence[Output], structure: Any, tensors: list[Any], made_by: Any) -> Reply:
+    """Sorts the flat tensors of a reply by their roles.
+
+    Args:
+        specs: Of these tensors.
+        structure: Nest of the outputs' places.
+        tensors: In the graph.
+        made_by: The operation that brings them.
+    """
     flat: dict[int, Any] = {}
-    reply = Reply(None)
-    for spec, tensor in zip(prepared.outputs, tensors, strict=True):
+    reply = Reply(None, made_by=made_by)
+    for spec, tensor in zip(specs, tensors, strict=True):
         # An operation, not a note on the tensor: TensorFlow's rewriting reads shapes from the graph, and
         # regroups a sum of losses, as in the whole model, only where it finds them there.
         tensor = tf.ensure_shape(tensor, spec.shape)
@@ -47,5 +57,6 @@ def read_reply(prepared: Prepared, tensors: list[Any]) -> Reply:
             reply.loss_terms.append((spec.rank, tensor))
         else:
             reply.cut_gradients[spec.index] = tensor
-    reply.outputs = tree.map_structure(lambda place: flat[place], prepared.structure)
+    if flat:
+        reply.outputs = tree.map_structure(lambda place: flat[place], structure)
     return reply

@@ -7,7 +7,7 @@ import json
 import weakref
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import keras
 import tensorflow as tf
@@ -21,7 +21,9 @@ from keras_split.model.connect import Connect
 from keras_split.model.connection import Connection, private_session
 from keras_split.model.halves import Halves
 from keras_split.model.persistent import Persistent
+from keras_split.model.pulled import Pulled
 from keras_split.model.settings import common_settings
+from keras_split.model.tail import Tail, floating
 from keras_split.partition import Part, partition
 from keras_split.session import Timeouts
 
@@ -39,6 +41,9 @@ class SplitModel(Persistent):
             included.
         cut: Name of the layer behind which the server's part begins, a path into a nested model, or
             several names. `keras_split.list_cuts(model)` lists the choice.
+        second_cut: Likewise, where the server's part ends, for training without sharing labels (paper,
+            section 3.6): the layers behind it, the loss and the labels stay in this process, and each
+            step takes two round trips. `keras_split.list_cuts(model, after=cut)` lists the choice.
         checkpoint_dir: Folder for the private server's snapshots, which let BackupAndRestore and
             ModelCheckpoint survive this process. None keeps them for as long as the process runs.
         timeouts: Deadlines.
@@ -59,18 +64,21 @@ class SplitModel(Persistent):
         self,
         model: keras.Model,
         cut: str | Sequence[str],
+        second_cut: str | Sequence[str] | None = None,
         *,
         checkpoint_dir: str = "",
         timeouts: Timeouts | None = None,
     ):
-        parts = partition(model, cut)
+        parts = partition(model, cut, second_cut)
         refusals.check_policy(model._flatten_layers())
         server = local_server()  # Comes up while the user's program goes on.
         open_session = partial(private_session, parts, server.session, str(checkpoint_dir), timeouts)
-        self._begin(parts.head, parts.topology(), Connection(open_session))
+        self._begin(parts.head, parts.tail, parts.topology(), Connection(open_session))
         self._halves.parts = parts
 
-    def _begin(self, head: Part, topology: dict[str, Any], connection: Connection) -> None:
+    def _begin(
+        self, head: Part, tail: Part | None, topology: dict[str, Any], connection: Connection
+    ) -> None:
         """The common part of all ways to make one."""
         refusals.check_strategy()
         # The head converts its inputs itself, as the whole model does; a cast here would round them.
@@ -79,17 +87,21 @@ class SplitModel(Persistent):
         self._allow_non_tensor_positional_args = True
         self.supports_jit = False
         self.head = head.model
+        self.tail = None if tail is None else tail.model
         self.output_names = list(topology["output_names"])
-        self._halves = Halves(head, topology, connection)
+        self._tail = None if tail is None else Tail(tail, topology["second_frontier"], topology["kept"])
+        self._halves = Halves(head, tail, topology, connection)
         self._bridge = Bridge(self._halves.session)
         self._mode = "predict"
         self.built = True
         weakref.finalize(self, self._halves.close)
 
     @classmethod
-    def _of(cls, head: Part, topology: dict[str, Any], connection: Connection) -> SplitModel:
+    def _of(
+        cls, head: Part, tail: Part | None, topology: dict[str, Any], connection: Connection
+    ) -> SplitModel:
         self: SplitModel = cls.__new__(cls)
-        self._begin(head, topology, connection)
+        self._begin(head, tail, topology, connection)
         return self
 
     connect = Connect()
@@ -156,30 +168,62 @@ class SplitModel(Persistent):
             self._halves.end_calls()
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        """One training step (paper, Algorithm 1, lines 5 to 11)."""
+        """One training step (paper, Algorithm 1, lines 5 to 11; label-free, section 3.6)."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         volatile = self._halves.volatile()
         with tf.GradientTape() as tape:
-            smashed = tree.flatten(self.head(x, training=True))
-            local = self._halves.head.losses()
-            scaled = [self.optimizer.scale_loss(self._summed(term)) for _, term in local]
-        reply = self._bridge.train(
-            smashed,
-            y,
-            sample_weight,
-            learning_rate=self._learning_rate(),
-            wants_cut_gradients=bool(self.trainable_variables),
-            volatile=volatile,
-        )
-        with self._bridge.after(reply):
-            self._update(tape, smashed, scaled, reply.cut_gradients)
-        with self._halves.losses_of(self, local + reply.loss_terms):
-            loss = self._compute_loss(
-                x=x, y=y, y_pred=reply.outputs, sample_weight=sample_weight, training=True
-            )
+            smashed, kept = self._run_head(x, training=True)
+            local = [self._summed(term) for _, term in self._halves.head.losses()]
+            scaled = [self.optimizer.scale_loss(each) for each in local]
+        options = {
+            "learning_rate": self._learning_rate(),
+            "wants_cut_gradients": bool(self.head.trainable_variables),
+            "volatile": volatile,
+        }
+        head = Pulled(tape, smashed, kept, scaled)
+        work = self._shared_step if self._tail is None else self._label_free_step
+        y_pred, loss = work(x, y, sample_weight, head, options)
         rows = tf.shape(next(each for each in tree.flatten(x) if each is not None))[0]
         self._loss_tracker.update_state(loss, sample_weight=rows)
-        return self.compute_metrics(x, y, reply.outputs, sample_weight=sample_weight)
+        return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+
+    def _shared_step(self, x: Any, y: Any, sample_weight: Any, head: Pulled, options: Any) -> tuple[Any, Any]:
+        """The server has the labels and computes all gradients behind the cut."""
+        reply = self._bridge.train(head.smashed, y, sample_weight, **options)
+        with self._bridge.after(reply):
+            self._update(head.gradients(self.head.trainable_variables, reply.cut_gradients))
+        return reply.outputs, self._total_loss(x, y, sample_weight, reply.outputs, reply.loss_terms)
+
+    def _label_free_step(
+        self, x: Any, y: Any, sample_weight: Any, head: Pulled, options: Any
+    ) -> tuple[Any, Any]:
+        """Labels, loss and outputs stay here; the server gets gradients of its own outputs."""
+        tail = cast(Tail, self._tail)
+        graded = tail.graded(self._probed_loss, y, sample_weight)
+        reply, prepared = self._bridge.forward(head.smashed, graded=graded, **options)
+        inputs = tail.inputs(reply.outputs, head.kept)
+        with tf.GradientTape() as tape:
+            tape.watch(floating(inputs))
+            y_pred = tail.run(inputs, training=True)
+            loss = self._total_loss(x, y, sample_weight, y_pred, reply.loss_terms)
+            scaled = self.optimizer.scale_loss(loss)
+        variables = tail.part.model.trainable_variables
+        found = tape.gradient(scaled, [*inputs, *variables])
+        returned, own = found[: len(inputs)], found[len(inputs) :]
+        cut = self._bridge.backward(prepared, [tf.convert_to_tensor(returned[at]) for at in graded])
+        with self._bridge.after(cut):
+            kept = returned[len(inputs) - len(head.kept) :]
+            first = head.gradients(self.head.trainable_variables, cut.cut_gradients, kept)
+            self._update([*first, *zip(own, variables, strict=True)])
+        return y_pred, loss
+
+    def _total_loss(self, x: Any, y: Any, sample_weight: Any, y_pred: Any, theirs: Any) -> Any:
+        with self._halves.losses_of(self, theirs):
+            return self._compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
+
+    def _probed_loss(self, y: Any, y_pred: Any, sample_weight: Any) -> Any:
+        with self._halves.losses_of(self, []):
+            return self._compute_loss(y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """As Keras', with the body's regularisers in the loss."""
@@ -197,11 +241,14 @@ class SplitModel(Persistent):
                 "A SplitModel is trained by `fit` or `train_on_batch`, not by calling it with "
                 "`training=True`: the server's half would be left out. Received: training=True."
             )
-        smashed = tree.flatten(self.head(inputs, training=False, mask=mask))
+        smashed, kept = self._run_head(inputs, training=False, mask=mask)
         reply = self._bridge.infer(smashed, self._mode)
+        outputs = reply.outputs
+        if self._tail is not None:
+            outputs = self._tail.run(self._tail.inputs(outputs, kept), training=False)
         if self._mode == "test":
-            self._halves.add_losses(self, self._halves.head.losses() + reply.loss_terms)
-        return reply.outputs
+            self._halves.add_losses(self, reply.loss_terms)
+        return outputs
 
     def make_train_function(self, force: bool = False) -> None:
         """Keras', with the server's errors coming out as they are."""
@@ -228,11 +275,14 @@ class SplitModel(Persistent):
         """Builds an unconnected half; call `connect` on it."""
         del custom_objects
         topology = json.loads(config["topology"])
-        return cls._of(Part.from_config(topology["head"]), topology, Connection(None))
+        parts = [topology[name] and Part.from_config(topology[name]) for name in ("head", "tail")]
+        return cls._of(*parts, topology, Connection(None))
 
     def summary(self, *args: Any, **kwargs: Any) -> None:
         """Keras' table of the client's layers, and what the server holds."""
         self.head.summary(*args, **kwargs)
+        if self.tail is not None:
+            self.tail.summary(*args, **kwargs)
         printer = kwargs.get("print_fn") or print
         printer(self._halves.describe_server())
 
@@ -257,19 +307,19 @@ class SplitModel(Persistent):
         """Ends the connection; a private server forgets the body."""
         self._halves.close()
 
-    def _update(self, tape: Any, smashed: Any, local: list[Any], cut: dict[int, Any]) -> None:
+    def _run_head(self, inputs: Any, **options: Any) -> tuple[list[Any], list[Any]]:
+        """What travels, and what the tail reads of it."""
+        outputs = tree.flatten(self.head(inputs, **options))
+        count = len(self._halves.topology["frontier"])
+        return outputs[:count], outputs[count:]
+
+    def _update(self, gradients: list[tuple[Any, Any]]) -> None:
         """Paper, Algorithm 1, line 11."""
-        variables = self.trainable_variables
-        if not variables:
-            # A frozen head still takes part in schedules that count iterations.
+        if gradients:
+            self.optimizer.apply_gradients(gradients)
+        else:
+            # A frozen half still takes part in schedules that count iterations.
             self.optimizer.iterations.assign_add(1)
-            return
-        gradients = tape.gradient(
-            [*(smashed[at] for at in cut), *local],
-            variables,
-            output_gradients=[*cut.values(), *(tf.ones_like(term) for term in local)],
-        )
-        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
 
     def _summed(self, term: Any) -> Any:
         return self._aggregate_additional_loss(term)

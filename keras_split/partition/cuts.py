@@ -11,21 +11,22 @@ import keras
 import tensorflow as tf
 
 from keras_split.partition.costs import flops_per_operation
-from keras_split.partition.frontier import Frontier, IllegalCut, find_frontier
+from keras_split.partition.frontier import IllegalCut, Sections, find_sections
 from keras_split.partition.graph import Graph, nested_paths
 
 
 @dataclass(frozen=True)
 class Cut:
-    """A legal cut.
+    """A legal cut, or a legal second one behind a given first.
 
     Args:
-        name: What to pass as `cut=`.
-        shapes: Frontier shapes, the batch dimension first, as None.
-        bytes_per_sample: Bytes that go up for one sample; about as many come down in training. None
-            where a dimension other than the batch may vary.
-        client_parameters: Parameters on the client.
-        client_flops: Floating-point operations of the head's forward pass for one sample.
+        name: What to pass as `cut=`, or `second_cut=`.
+        shapes: Of the tensors that cross there, the batch dimension first, as None.
+        bytes_per_sample: Of these for one sample: they go up at a cut, and come down at a second cut;
+            in training about as many go the other way. None where a dimension other than the batch
+            may vary.
+        client_parameters: Parameters on the client, in its head and its tail.
+        client_flops: Floating-point operations of their forward pass for one sample.
         parameter_share: Client's part of all parameters.
         flops_share: Client's part of all operations.
     """
@@ -39,34 +40,60 @@ class Cut:
     flops_share: float
 
 
-def list_cuts(model: keras.Model) -> list[Cut]:
+def list_cuts(model: keras.Model, after: str | Sequence[str] | None = None) -> list[Cut]:
     """Every legal cut by a single name, from the inputs to the outputs.
 
     Operations are counted by TensorFlow's profiler, for a batch of one.
+
+    Args:
+        model: Built functional or Sequential model.
+        after: A cut. With it, the second cuts that are legal behind it.
+
+    Raises:
+        ValueError: `after` is no legal cut itself.
 
     Example:
 
     >>> for cut in keras_split.list_cuts(model):
     ...     print(cut.name, cut.bytes_per_sample)
     """
+    first = (after,) if isinstance(after, str) else tuple(after or ())
+    if first and not cut_is_legal(model, first):
+        raise ValueError(f"There are no second cuts behind a cut that is not legal. Received: after={after!r}.")
     flops: dict[int, int] = {}
-    return [_describe(name, frontier, flops) for name, frontier in _legal(model)]
+    return [_describe(name, sections, flops) for name, sections in _legal(model, first)]
 
 
-def legal_cut_names(model: keras.Model) -> list[str]:
+def legal_cut_names(model: keras.Model, after: tuple[str, ...] = ()) -> list[str]:
     """The names alone, which are quick to find."""
-    return [name for name, _ in _legal(model)]
+    return [name for name, _ in _legal(model, after)]
 
 
-def resolve_cut(model: keras.Model, names: Sequence[str]) -> tuple[Graph, list[Any]]:
-    """The graph in which all names are visible, and their nodes in it.
+def cut_is_legal(model: keras.Model, cut: tuple[str, ...]) -> bool:
+    """Whether a model can be cut there at all."""
+    try:
+        resolve(model, cut, ())
+    except IllegalCut:
+        return False
+    return True
+
+
+def resolve(
+    model: keras.Model, cut: Sequence[str], second_cut: Sequence[str]
+) -> tuple[Sections, Graph]:
+    """The sections between two cuts, and the graph in which all names are visible.
 
     Raises:
-        IllegalCut: A name that no layer has.
+        IllegalCut: A name that no layer has, or a cut that cannot be made.
     """
-    if not names:
+    if not cut:
         raise IllegalCut("names no layer")
-    graph = Graph(model, opened={parent for name in names for parent in _parents(name)})
+    graph = Graph(model, opened={parent for name in (*cut, *second_cut) for parent in _parents(name)})
+    second = _nodes(graph, second_cut) if second_cut else None
+    return find_sections(graph, _nodes(graph, cut), second), graph
+
+
+def _nodes(graph: Graph, names: Sequence[str]) -> list[Any]:
     nodes = []
     for name in names:
         leaf = name.rpartition("/")[2]
@@ -74,14 +101,14 @@ def resolve_cut(model: keras.Model, names: Sequence[str]) -> tuple[Graph, list[A
         if not found:
             raise IllegalCut(f"is not possible: there is no layer {name!r}")
         nodes += found
-    return graph, nodes
+    return nodes
 
 
-def _legal(model: keras.Model) -> Iterator[tuple[str, Frontier]]:
+def _legal(model: keras.Model, first: tuple[str, ...]) -> Iterator[tuple[str, Sections]]:
     for name in _candidates(model):
         try:
-            graph, nodes = resolve_cut(model, [name])
-            yield name, find_frontier(graph, nodes)
+            cuts = (first, (name,)) if first else ((name,), ())
+            yield name, resolve(model, *cuts)[0]
         except IllegalCut:
             continue
 
@@ -103,14 +130,18 @@ def _parents(name: str) -> list[str]:
     return ["/".join(steps[:count]) for count in range(1, len(steps))]
 
 
-def _describe(name: str, frontier: Frontier, flops: dict[int, int]) -> Cut:
-    client, server = frontier.front, frontier.rest
+def _describe(name: str, sections: Sections, flops: dict[int, int]) -> Cut:
+    client, server = [*sections.head, *sections.tail], sections.body
     client_flops = flops_per_operation(client, flops)
     client_parameters = _parameters(client)
+    crossing = sections.frontier.tensors
+    if sections.second_frontier is not None:
+        read = sections.second_frontier.tensors
+        crossing = read[: len(read) - sections.kept]
     return Cut(
         name=name,
-        shapes=tuple(tuple(tensor.shape) for tensor in frontier.tensors),
-        bytes_per_sample=_bytes_per_sample(frontier.tensors),
+        shapes=tuple(tuple(tensor.shape) for tensor in crossing),
+        bytes_per_sample=_bytes_per_sample(crossing),
         client_parameters=client_parameters,
         client_flops=client_flops,
         parameter_share=_share(client_parameters, _parameters(server)),

@@ -1,4 +1,4 @@
-"""The tensors that cross a cut, found by walking the graph from the cut's layers to the inputs."""
+"""Where each operation runs and which tensors cross, found by walking the graph back from the cuts."""
 
 from __future__ import annotations
 
@@ -12,42 +12,68 @@ from keras_split.partition.graph import Graph, mask_of
 
 @dataclass(frozen=True)
 class Frontier:
-    """What crosses a cut.
+    """Tensors that cross from one section to another.
 
     Args:
         tensors: Symbolic tensors, in topological order.
         masks: For each tensor the place, in `tensors`, of its mask, or None.
-        front: Operations on the client's side, in topological order.
-        rest: Operations on the server's side.
     """
 
     tensors: list[Any]
     masks: list[int | None]
-    front: list[Any]
-    rest: list[Any]
+
+
+@dataclass(frozen=True)
+class Sections:
+    """A model's operations, in topological order, by the party that runs them.
+
+    Args:
+        head: On the client, in front of the cut.
+        body: On the server.
+        tail: On the client, behind the second cut; empty where there is none.
+        frontier: What the body reads of the head.
+        second_frontier: What the tail reads: first the body's tensors, then the head's. None without
+            a tail.
+        kept: How many of these, the last ones, are the head's and so never leave the client.
+    """
+
+    head: list[Any]
+    body: list[Any]
+    tail: list[Any]
+    frontier: Frontier
+    second_frontier: Frontier | None
+    kept: int
 
 
 class IllegalCut(ValueError):
     """A cut that would leak, or that cannot be made."""
 
 
-def find_frontier(graph: Graph, nodes: list[Any]) -> Frontier:
-    """The frontier behind the given nodes.
+def find_sections(graph: Graph, nodes: list[Any], second_nodes: list[Any] | None = None) -> Sections:
+    """The sections between the given nodes of the cut and those of the second cut.
 
     Raises:
-        IllegalCut: A raw input would cross, or nothing would remain on one of the sides.
+        IllegalCut: A raw input or an output would be seen by the server, or nothing would remain on
+            one of the sides.
     """
     front = _front(graph, nodes)
-    front_nodes = [node for node in graph.nodes if id(node) in front]
-    rest_nodes = [node for node in graph.nodes if id(node) not in front]
-    read_outside = {id(tensor) for node in rest_nodes for tensor in node.input_tensors}
-    read_outside |= {id(tensor) for tensor in tree.flatten(graph.outputs)}
-    _check_raw_inputs(graph, rest_nodes, read_outside)
-    tensors = [out for node in front_nodes for out in node.outputs if id(out) in read_outside]
-    tensors, masks = _with_masks(tensors)
-    operations = [_operations(front_nodes), _operations(rest_nodes)]
-    _check_sides(*operations)
-    return Frontier(tensors, masks, *operations)
+    inner = None if second_nodes is None else front | _front(graph, second_nodes)
+    head = [node for node in graph.nodes if id(node) in front]
+    rest = [node for node in graph.nodes if id(node) not in front]
+    body = [node for node in rest if inner is None or id(node) in inner]
+    tail = [node for node in rest if inner is not None and id(node) not in inner]
+    outputs = tree.flatten(graph.outputs)
+    _check_raw_inputs(graph, rest, _read_by(rest, outputs))
+    frontier = _crossing(head, _read_by(body, [] if tail else outputs))
+    sides = [_operations(each) for each in (head, body, tail)]
+    _check_sides(*sides)
+    if inner is None:
+        return Sections(*sides, frontier, None, 0)
+    _check_tail(sides[2], body, outputs)
+    read = _crossing([*body, *head], _read_by(tail, outputs)).tensors
+    kept = [each for each in read if id(graph.producer(each)) in front]
+    second = _ordered([*(each for each in read if not _is_in(each, kept)), *kept])
+    return Sections(*sides, frontier, second, len(kept))
 
 
 def _front(graph: Graph, nodes: list[Any]) -> set[int]:
@@ -66,29 +92,30 @@ def _front(graph: Graph, nodes: list[Any]) -> set[int]:
         front = grown
 
 
-def _check_raw_inputs(graph: Graph, rest_nodes: list[Any], read_outside: set[int]) -> None:
-    for tensor in tree.flatten(graph.inputs):
-        if id(tensor) in read_outside:
-            readers = [
-                node.operation.name
-                for node in rest_nodes
-                if any(tensor is each for each in node.input_tensors)
-            ]
-            raise IllegalCut(
-                f"would send the raw input {tensor.name!r} to the server, where "
-                f"{', '.join(map(repr, readers)) or 'an output'} reads it; also name a layer that "
-                f"{tensor.name!r} has passed on that branch"
-            )
+def _read_by(nodes: list[Any], outputs: list[Any]) -> set[int]:
+    return {id(tensor) for node in nodes for tensor in node.input_tensors} | set(map(id, outputs))
 
 
-def _with_masks(tensors: list[Any]) -> tuple[list[Any], list[int | None]]:
-    """Appends the masks that are not on the frontier by themselves."""
+def _crossing(makers: list[Any], read: set[int]) -> Frontier:
+    return _with_masks([out for node in makers for out in node.outputs if id(out) in read])
+
+
+def _with_masks(tensors: list[Any]) -> Frontier:
+    """Appends the masks that do not cross by themselves."""
     every = list(tensors)
     for tensor in tensors:
         mask = mask_of(tensor)
-        if mask is not None and not any(mask is each for each in every):
+        if mask is not None and not _is_in(mask, every):
             every.append(mask)
-    return every, [_place(mask_of(tensor), every) for tensor in every]
+    return _ordered(every)
+
+
+def _ordered(tensors: list[Any]) -> Frontier:
+    return Frontier(tensors, [_place(mask_of(tensor), tensors) for tensor in tensors])
+
+
+def _is_in(tensor: Any, tensors: list[Any]) -> bool:
+    return any(tensor is each for each in tensors)
 
 
 def _place(wanted: Any, tensors: list[Any]) -> int | None:
@@ -99,20 +126,51 @@ def _operations(nodes: list[Any]) -> list[Any]:
     return list({id(node.operation): node.operation for node in nodes}.values())
 
 
-def _check_sides(front: list[Any], rest: list[Any]) -> None:
-    if not rest:
+def _check_raw_inputs(graph: Graph, rest: list[Any], read: set[int]) -> None:
+    for tensor in tree.flatten(graph.inputs):
+        if id(tensor) in read:
+            readers = [
+                node.operation.name for node in rest if _is_in(tensor, node.input_tensors)
+            ]
+            raise IllegalCut(
+                f"would send the raw input {tensor.name!r} to the server, where "
+                f"{', '.join(map(repr, readers)) or 'an output'} reads it; also name a layer that "
+                f"{tensor.name!r} has passed on that branch"
+            )
+
+
+def _check_sides(head: list[Any], body: list[Any], tail: list[Any]) -> None:
+    if not body:
         raise IllegalCut("leaves no layer for the server")
-    shared = _leaves(front) & _leaves(rest)
+    shared = _leaves(head) & _leaves(body) | _leaves([*head, *body]) & _leaves(tail)
     if shared:
         raise IllegalCut(
             f"puts {', '.join(sorted(repr(name) for _, name in shared))} on both sides, "
             "since the layer is used more than once"
         )
-    if not any(getattr(each, "weights", None) for each in front):
+    if not _has_weights(head):
         raise IllegalCut(
             "leaves no layer with weights on the client, so that the server would see the raw input "
             "through a function that it knows"
         )
+
+
+def _check_tail(tail: list[Any], body: list[Any], outputs: list[Any]) -> None:
+    if not _has_weights(tail):
+        raise IllegalCut(
+            "leaves no layer with weights behind the second cut, so that the server would know the "
+            "predictions, and by their gradients the labels"
+        )
+    made = {id(out) for node in body for out in node.outputs}
+    if any(id(each) in made for each in outputs):
+        raise IllegalCut(
+            "leaves an output of the model to the server; also name, in `second_cut`, a layer on the way "
+            "to that output"
+        )
+
+
+def _has_weights(operations: list[Any]) -> bool:
+    return any(getattr(each, "weights", None) for each in operations)
 
 
 def _leaves(operations: list[Any]) -> set[tuple[int, str]]:

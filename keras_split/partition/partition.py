@@ -1,4 +1,4 @@
-"""From a model and the name of a cut to its two parts."""
+"""From a model and the names of its cuts to its parts."""
 
 from __future__ import annotations
 
@@ -8,46 +8,58 @@ from typing import Any
 
 import keras
 
-from keras_split.partition.cuts import legal_cut_names, resolve_cut
-from keras_split.partition.frontier import Frontier, IllegalCut, find_frontier
+from keras_split.partition.cuts import cut_is_legal, legal_cut_names, resolve
+from keras_split.partition.frontier import Frontier, IllegalCut, Sections
 from keras_split.partition.part import Part, ranked_part
 
 
 @dataclass(frozen=True)
 class Partition:
-    """A model in two parts (paper, section 3.1: F_a and F_b).
+    """A model in two parts, or three (paper, section 3.1: F_a and F_b; section 3.6: wrapped end layers).
 
     Args:
         cut: Names of the cut's layers.
-        head: The client's part: the model's inputs to the frontier.
-        body: The server's part: the frontier to the model's outputs.
-        frontier: What crosses.
+        second_cut: Those behind which the client's part begins again; empty in label sharing.
+        head: The client's part: from the model's inputs to the frontier, and to what the tail reads.
+        body: The server's part: from the frontier to the outputs, or to the second frontier.
+        tail: The client's end: from the second frontier to the outputs; None in label sharing.
+        sections: What runs where, and what crosses.
         output_names: The whole model's, for losses and metrics by name.
         whole: The model itself.
     """
 
     cut: tuple[str, ...]
+    second_cut: tuple[str, ...]
     head: Part
     body: Part
-    frontier: Frontier
+    tail: Part | None
+    sections: Sections
     output_names: list[str]
     whole: Any
 
     def topology(self) -> dict[str, Any]:
-        """All that a client needs to build its part, JSON-ready: no weights, and not the body."""
+        """All that a client needs to build its parts, JSON-ready: no weights, and not the body."""
         return {
             "name": self.whole.name,
             "cut": list(self.cut),
+            "second_cut": list(self.second_cut),
             "head": self.head.to_config(),
-            "frontier": [
-                {"shape": list(tensor.shape), "dtype": tensor.dtype, "mask": mask}
-                for tensor, mask in zip(self.frontier.tensors, self.frontier.masks, strict=True)
-            ],
+            "tail": self.tail.to_config() if self.tail else None,
+            "frontier": _described(self.sections.frontier),
+            "second_frontier": _described(self.sections.second_frontier),
+            "kept": self.sections.kept,
             "output_names": self.output_names,
         }
 
+    @property
+    def sides(self) -> dict[str, tuple[Part, ...]]:
+        """The parts of each party."""
+        return {"client": (self.head, self.tail) if self.tail else (self.head,), "server": (self.body,)}
 
-def partition(model: keras.Model, cut: str | Sequence[str]) -> Partition:
+
+def partition(
+    model: keras.Model, cut: str | Sequence[str], second_cut: str | Sequence[str] | None = None
+) -> Partition:
     """Cuts a model behind the named layer or layers.
 
     The parts share their layers, and so their weights, with `model`.
@@ -56,30 +68,64 @@ def partition(model: keras.Model, cut: str | Sequence[str]) -> Partition:
         model: Built functional or Sequential model.
         cut: Name of a layer, path into a nested model (`"encoder/block2"`), or several of them where
             one layer does not separate the inputs from the rest.
+        second_cut: Likewise, the last layers of the server's part. What comes behind stays with the
+            client. None where the server has all the rest.
 
     Raises:
         ValueError: No such layer, or a cut that would leak; the text lists the legal cuts.
     """
-    names = (cut,) if isinstance(cut, str) else tuple(cut)
+    names, second = _names(cut), _names(second_cut)
     try:
-        graph, nodes = resolve_cut(model, names)
-        frontier = find_frontier(graph, nodes)
+        sections, graph = resolve(model, names, second)
     except IllegalCut as error:
-        shown = names[0] if len(names) == 1 else list(names)
-        raise ValueError(
-            f"Cutting {model.name!r} at {shown!r} {error}. Legal cuts by a single name: "
-            f"{_shortened(legal_cut_names(model))}. Received: cut={cut!r}."
-        ) from None
-    head = keras.Model(graph.inputs, frontier.tensors, name=f"{model.name}_head")
-    body = keras.Model(frontier.tensors, graph.outputs, name=f"{model.name}_body")
+        raise ValueError(_explained(model, names, second, error)) from None
+    inputs, outputs = sections.frontier.tensors, graph.outputs
+    kept: list[Any] = []
+    tail = None
+    if sections.second_frontier is not None:
+        read = sections.second_frontier.tensors
+        tail = ranked_part(keras.Model(read, graph.outputs, name=f"{model.name}_tail"), model)
+        count = len(read) - sections.kept
+        outputs, kept = read[:count], read[count:]
+    head = keras.Model(graph.inputs, [*inputs, *kept], name=f"{model.name}_head")
+    body = keras.Model(inputs, outputs, name=f"{model.name}_body")
     return Partition(
         cut=names,
+        second_cut=second,
         head=ranked_part(head, model),
         body=ranked_part(body, model),
-        frontier=frontier,
+        tail=tail,
+        sections=sections,
         output_names=_output_names(model, graph.outputs),
         whole=model,
     )
+
+
+def _names(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given or ())
+
+
+def _explained(model: keras.Model, cut: tuple[str, ...], second: tuple[str, ...], error: IllegalCut) -> str:
+    received = f"cut={_shown(cut)}" + (f", second_cut={_shown(second)}" if second else "")
+    places = f"at {_shown(cut)}" + (f" and {_shown(second)}" if second else "")
+    advice = f"Legal cuts by a single name: {_shortened(legal_cut_names(model))}."
+    if second and cut_is_legal(model, cut):
+        legal = _shortened(legal_cut_names(model, cut))
+        advice = f"Legal second cuts behind {_shown(cut)}, by a single name: {legal}."
+    return f"Cutting {model.name!r} {places} {error}. {advice} Received: {received}."
+
+
+def _shown(names: tuple[str, ...]) -> str:
+    return repr(names[0] if len(names) == 1 else list(names))
+
+
+def _described(frontier: Frontier | None) -> list[dict[str, Any]]:
+    if frontier is None:
+        return []
+    return [
+        {"shape": list(tensor.shape), "dtype": tensor.dtype, "mask": mask}
+        for tensor, mask in zip(frontier.tensors, frontier.masks, strict=True)
+    ]
 
 
 def _output_names(model: keras.Model, outputs: Any) -> list[str]:

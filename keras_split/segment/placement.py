@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
+from keras import tree
 
 from keras_split.errors import Refused
 
@@ -36,6 +37,18 @@ class Single:
         """What `traced` functions return, for the caller."""
         del roles
         return list(values)
+
+    def ask(self, respond: Callable[..., Any], tensors: list[Any], wanted: Sequence[Any]) -> list[Any]:
+        """Gives tensors away from within a step's graph, and goes on with what comes in return.
+
+        Args:
+            respond: Gets arrays, and returns as many as are wanted.
+            tensors: What to give.
+            wanted: Symbolic tensors of the shapes and dtypes that are to come.
+        """
+        found = tf.numpy_function(respond, tensors, [each.dtype for each in wanted])
+        received = tree.flatten(found) if wanted else []
+        return [tf.ensure_shape(each, like.shape) for each, like in zip(received, wanted, strict=True)]
 
     def hand_over(self, receive: Callable[..., None], tensors: list[Any], before: Callable[[], None]) -> None:
         """Gives a step's reply away from within its graph, before any variable is updated."""
@@ -91,6 +104,15 @@ class Mirrored:
             tf.add_n(parts) / len(parts) if role == "loss_term" else tf.concat(parts, axis=0)
             for parts, role in zip(local, roles, strict=True)
         ]
+
+    def ask(self, respond: Callable[..., Any], tensors: list[Any], wanted: Sequence[Any]) -> list[Any]:
+        """Refused: in the midst of a step there is no joining of what the replicas have.
+
+        Raises:
+            Refused: Always.
+        """
+        del respond, tensors, wanted
+        raise Refused("A label-free model is served on one device. Leave `--strategy mirrored` out.")
 
     def hand_over(self, receive: Callable[..., None], tensors: list[Any], before: Callable[[], None]) -> None:
         """Only updates: each replica has a share of the reply, and they are joined after the step."""

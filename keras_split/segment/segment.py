@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import tensorflow as tf
+from keras import tree
 
 from keras_split.segment.placement import Mirrored, Single
 from keras_split.segment.rows import share_rows
 from keras_split.segment.signature import Output, Signature
-from keras_split.segment.traced import Backward, RankedLosses, TracedInference, TracedStep, describe
+from keras_split.segment.traced import (
+    Backward,
+    Description,
+    RankedLosses,
+    TracedInference,
+    TracedStep,
+    describe,
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,8 @@ class Segment:
         losses: The part's ranked add_loss() and regulariser values after a call.
         masks: For each frontier tensor, which other one is its mask, or None.
         output_names: The whole model's output names, by which losses may be given.
+        shares_labels: Whether this part ends with the model's outputs and gets the labels. If not, its
+            steps ask for the gradients of its outputs (paper, section 3.6).
         place: Where to compute.
     """
 
@@ -47,22 +58,26 @@ class Segment:
         masks: list[int | None],
         output_names: list[str],
         place: Single | Mirrored | None = None,
+        *,
+        shares_labels: bool = True,
     ):
         self.model = model
+        self._shares_labels = shares_labels
         self.optimizer: Any = None
         self._losses = losses
         self._masks = masks
         self._place = place or Single()
-        # Passed-through outputs have other names here than in the whole model.
-        model.output_names = output_names
+        if shares_labels:
+            # Passed-through outputs have other names here than in the whole model.
+            model.output_names = output_names
 
     def compile(self, settings: Settings) -> None:
         """Sets optimizer and loss; the optimizer's variables start anew."""
         with self._place.scope():
             self.model.compile(
                 optimizer=settings.optimizer,
-                loss=settings.loss,
-                loss_weights=settings.loss_weights,
+                loss=settings.loss if self._shares_labels else None,
+                loss_weights=settings.loss_weights if self._shares_labels else None,
                 jit_compile=False,
             )
             self.optimizer = self.model.optimizer
@@ -74,7 +89,7 @@ class Segment:
         """Compiles inference; `outputs_only` leaves away what only losses need."""
         return TracedInference(
             forward=lambda smashed: self._forward(share_rows(smashed), training=False),
-            losses=None if outputs_only else self._losses,
+            describe=lambda y_pred: self._describe(y_pred, outputs_only),
             signature=signature,
             place=self._place,
             combines_below=combines_below,
@@ -83,7 +98,7 @@ class Segment:
     def trace_step(self, signature: Signature) -> TracedStep:
         """Compiles a training step."""
         return TracedStep(
-            forward_backward=lambda flat: self._forward_backward(signature, flat),
+            forward_backward=lambda flat, respond: self._forward_backward(signature, flat, respond),
             update=self._apply,
             signature=signature,
             place=self._place,
@@ -110,22 +125,33 @@ class Segment:
                 tensor._keras_mask = smashed[mask]
         return self.model(smashed, training=training)
 
-    def _forward_backward(self, signature: Signature, flat: tuple[Any, ...]) -> Backward:
+    def _describe(self, y_pred: Any, outputs_only: bool = False) -> Description:
+        losses = [] if outputs_only else self._losses()
+        return describe(y_pred, losses, for_losses=self._shares_labels and not outputs_only)
+
+    def _forward_backward(
+        self, signature: Signature, flat: tuple[Any, ...], respond: Callable[..., Any]
+    ) -> Backward:
         # In front of the tape: behind it, a tensor that nobody reads would get a gradient of zeros.
         smashed = share_rows(signature.smashed(flat))
-        labels, sample_weight = signature.targets(flat)
         wanted = [at for at, each in enumerate(smashed) if each.dtype.is_floating]
         if not signature.wants_cut_gradients:
             wanted = []
         with tf.GradientTape() as tape:
             tape.watch([smashed[at] for at in wanted])
             y_pred = self._forward(smashed, training=True)
-            parts = self._loss_parts(labels, y_pred, sample_weight)
+            parts = self._loss_parts(signature, flat, y_pred)
             total = [self.optimizer.scale_loss(each) for each in parts]
-        variables = self.model.trainable_variables
-        gradients = tape.gradient(total, [*(smashed[at] for at in wanted), *variables])
+        structure, outputs, tensors = self._describe(y_pred)
+        sources = [*(smashed[at] for at in wanted), *self.model.trainable_variables]
+        if self._shares_labels:
+            gradients = tape.gradient(total, sources)
+        else:
+            graded = [tree.flatten(y_pred)[at] for at in signature.graded]
+            received = self._place.ask(respond, tensors, graded)
+            gradients = _gradients(tape, [*graded, *total], sources, received)
+            tensors = []  # They have been sent.
         cut, own = gradients[: len(wanted)], gradients[len(wanted) :]
-        structure, outputs, tensors = describe(y_pred, self._losses)
         for at, gradient in zip(wanted, cut, strict=True):
             # None, not zeros, where the loss does not depend on it: an optimizer tells them apart.
             if gradient is not None:
@@ -133,7 +159,7 @@ class Segment:
                 tensors.append(gradient)
         return Backward(structure, outputs, tensors, own, parts)
 
-    def _loss_parts(self, labels: Any, y_pred: Any, sample_weight: Any) -> list[Any]:
+    def _loss_parts(self, signature: Signature, flat: tuple[Any, ...], y_pred: Any) -> list[Any]:
         """The summands whose gradients are this part's: the data's loss and the body's own terms.
 
         Their sum is never formed here: its derivative by each of them is 1, and the caller adds
@@ -141,7 +167,10 @@ class Segment:
         """
         own = [self.model._aggregate_additional_loss(term) for _, term in self._losses()]
         loss = self.model._compile_loss
-        data = None if loss is None else loss(labels, y_pred, sample_weight)
+        if loss is None:
+            return own
+        labels, sample_weight = signature.targets(flat)
+        data = loss(labels, y_pred, sample_weight)
         return own if data is None else [data, *own]
 
     def _apply(self, gradients: list[Any]) -> None:
@@ -151,3 +180,11 @@ class Segment:
         else:
             # A frozen part still takes part in schedules that count iterations.
             self.optimizer.iterations.assign_add(1)
+
+
+def _gradients(tape: Any, targets: list[Any], sources: list[Any], first: list[Any]) -> list[Any]:
+    """Gradients of targets, of which the first come with gradients of their own and the rest with 1."""
+    if not targets:
+        return [None] * len(sources)
+    rest = [tf.ones_like(each) for each in targets[len(first) :]]
+    return tape.gradient(targets, sources, output_gradients=[*first, *rest])

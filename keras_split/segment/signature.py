@@ -68,12 +68,15 @@ class Signature:
         labels: From the flat labels to the nest that the loss expects.
         sample_weight: Likewise, possibly to None.
         wants_cut_gradients: Whether anything in front of the cut is trained.
+        graded: In label-free steps, the places of the outputs whose gradients the caller will send.
+            A loss need not depend on every output, and no gradient is not a gradient of zeros.
     """
 
     inputs: tuple[Input, ...]
     labels: Callable[[list[Any]], Any] = lambda flat: flat[0] if flat else None
     sample_weight: Callable[[list[Any]], Any] = lambda flat: flat[0] if flat else None
     wants_cut_gradients: bool = True
+    graded: tuple[int, ...] = ()
 
     def smashed(self, flat: tuple[Any, ...]) -> list[Any]:
         """The frontier tensors among the values."""

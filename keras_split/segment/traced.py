@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -12,7 +12,10 @@ from keras import tree
 from keras_split.segment.placement import Mirrored, Single
 from keras_split.segment.signature import Output, Signature
 
-RankedLosses = Callable[[], list[tuple[tuple[int, ...], Any]]]
+Ranked = tuple[tuple[int, ...], Any]
+RankedLosses = Callable[[], list[Ranked]]
+# Nest of the outputs' places, what is sent, and its tensors.
+Description = tuple[Any, list[Output], list[Any]]
 
 
 class TracedInference:
@@ -20,8 +23,7 @@ class TracedInference:
 
     Args:
         forward: From frontier tensors to the nested outputs.
-        losses: The part's ranked loss terms after a forward pass; None to leave them, the logits
-            and the masks away, as in `predict`.
+        describe: Flattens the outputs with what belongs to them.
         signature: Of the inputs.
         place: Where to compute.
         combines_below: Requests of fewer rows than this may be computed together. 0 for never.
@@ -30,7 +32,7 @@ class TracedInference:
     def __init__(
         self,
         forward: Callable[[list[Any]], Any],
-        losses: RankedLosses | None,
+        describe: Callable[[Any], Description],
         signature: Signature,
         place: Single | Mirrored,
         combines_below: int = 0,
@@ -38,7 +40,7 @@ class TracedInference:
         described: list[tuple[Any, list[Output]]] = []
 
         def infer(*flat: Any) -> list[Any]:
-            structure, outputs, tensors = describe(forward(signature.smashed(flat)), losses)
+            structure, outputs, tensors = describe(forward(signature.smashed(flat)))
             described.append((structure, outputs))
             return tensors
 
@@ -82,13 +84,23 @@ class TracedInference:
         return function
 
 
+class Caller(Protocol):
+    """For whom a step is computed."""
+
+    def answer(self, reply: list[np.ndarray]) -> None:
+        """Gets the reply as soon as it is known, before the update."""
+
+    def ask(self, outputs: list[np.ndarray]) -> list[np.ndarray]:
+        """Gets the outputs of a label-free step, and returns their gradients."""
+
+
 class Backward(NamedTuple):
     """What a forward and a backward pass give, in the graph.
 
     Args:
         structure: Nest of the outputs' places.
         outputs: What the reply holds.
-        reply: Its tensors.
+        reply: Its tensors, except those that were sent in the midst of the step.
         gradients: Of the part's own variables.
         losses: The summands of the loss. Nobody reads their values; but TensorFlow rewrites a graph
             in which they are not computed into another one than the unsplit model's.
@@ -106,10 +118,13 @@ class TracedStep:
 
     Gradients and update are one graph, as in Keras' own step: TensorFlow rewrites products that reach
     from the one into the other, and a graph that returned the gradients would round in another way.
-    So it is the graph itself that hands over the reply, before the update begins.
+    So it is the graph itself that hands over the reply, before the update begins. A label-free step
+    also asks in its midst, for the gradients of its outputs: there is one forward pass, whose
+    statistics and random numbers are those of the backward pass.
 
     Args:
-        forward_backward: From flat inputs to all that follows from them.
+        forward_backward: From flat inputs to all that follows from them; its second argument is
+            called with the outputs of a label-free step, and returns their gradients.
         update: Applies these gradients.
         signature: Of the inputs.
         place: Where to compute.
@@ -117,17 +132,17 @@ class TracedStep:
 
     def __init__(
         self,
-        forward_backward: Callable[[tuple[Any, ...]], Backward],
+        forward_backward: Callable[[tuple[Any, ...], Callable[..., Any]], Backward],
         update: Callable[[list[Any]], None],
         signature: Signature,
         place: Single | Mirrored,
     ):
         described: list[tuple[Any, list[Output]]] = []
-        self._answer: Callable[[list[np.ndarray]], None] = _forget
+        self._caller: Any = None
         self._place = place
 
         def step(*flat: Any) -> list[Any]:
-            found = forward_backward(flat)
+            found = forward_backward(flat, self._respond)
             described.append((found.structure, found.outputs))
             place.hand_over(self._hand_over, found.reply, before=lambda: update(found.gradients))
             return found.losses if place.answers_early else found.reply
@@ -135,37 +150,41 @@ class TracedStep:
         self._function = place.traced(step, [each.spec for each in signature.inputs])
         self.structure, self.outputs = described[0]
 
-    def __call__(self, values: Sequence[np.ndarray], answer: Callable[[list[np.ndarray]], None]) -> None:
-        """Computes a step; `answer` gets the reply as soon as it is known. Not thread-safe."""
-        self._answer = answer
+    def __call__(self, values: Sequence[np.ndarray], caller: Caller) -> None:
+        """Computes a step for a caller. Not thread-safe."""
+        self._caller = caller
         results = self._function(*self._place.scatter(values))
         if not self._place.answers_early:
             roles = [each.role for each in self.outputs]
-            answer([np.asarray(each) for each in self._place.gather(results, roles)])
+            caller.answer([np.asarray(each) for each in self._place.gather(results, roles)])
 
     def _hand_over(self, *reply: np.ndarray) -> None:
-        self._answer(list(reply))
+        self._caller.answer(list(reply))
+
+    def _respond(self, *outputs: np.ndarray) -> list[np.ndarray]:
+        return self._caller.ask(list(outputs))
 
 
-def _forget(reply: list[np.ndarray]) -> None:
-    """Before the first step there is nobody to answer."""
-
-
-def describe(y_pred: Any, losses: RankedLosses | None) -> tuple[Any, list[Output], list[Any]]:
-    """Flattens outputs with all that a loss needs to know about them.
+def describe(y_pred: Any, losses: list[Ranked], *, for_losses: bool) -> Description:
+    """Flattens outputs with all that belongs to them.
 
     Logits travel beside the probabilities since Keras computes a cross-entropy from the logits
     wherever it finds them on the tensor, and its value differs in the last bits otherwise.
+
+    Args:
+        y_pred: Nested outputs.
+        losses: Ranked loss terms.
+        for_losses: Whether a loss is computed from these outputs, which needs logits and masks.
     """
     flat = tree.flatten(y_pred)
     found = [(Output.of("output", each, at), each) for at, each in enumerate(flat)]
-    if losses is not None:
+    if for_losses:
         for at, each in enumerate(flat):
             extras = {"logits": logits_of(each), "mask": getattr(each, "_keras_mask", None)}
             found += [
                 (Output.of(role, extra, at), extra) for role, extra in extras.items() if extra is not None
             ]
-        found += [(Output.of("loss_term", term, rank=rank), term) for rank, term in losses()]
+    found += [(Output.of("loss_term", term, rank=rank), term) for rank, term in losses]
     return tree.pack_sequence_as(y_pred, range(len(flat))), *map(list, zip(*found, strict=True))
 
 

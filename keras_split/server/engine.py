@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from keras_split.errors import RemoteFailure
+from keras_split.server.dialogue import Dialogue
 from keras_split.server.lock import ReadersWriter
 
 Result = TypeVar("Result")
-_PATIENCE_SECONDS = 0.1
 
 
 class Engine:
-    """Runs what changes a model on one thread, and keeps inference apart from it."""
+    """Runs what changes a model on one thread, and keeps inference apart from it.
 
-    def __init__(self) -> None:
+    Args:
+        gradient_seconds: How long a label-free step waits for its gradients, and inference with it.
+    """
+
+    def __init__(self, gradient_seconds: float = 60.0) -> None:
+        self._gradient_seconds = gradient_seconds
         self._lock = ReadersWriter()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="train")
         self._failure: BaseException | None = None
@@ -29,38 +33,23 @@ class Engine:
 
     def change(self, work: Callable[[], Result]) -> Result:
         """Runs alone, after all changes that were asked for before it."""
-
-        def answer_all(answer: Callable[[Result], None]) -> None:
-            answer(work())
-
-        result, go_on = self.change_and_answer(answer_all)
-        go_on()
+        dialogue = self.begin(lambda dialogue: dialogue.answer(work()))
+        result: Result = dialogue.listen()[1]
+        dialogue.go_on()
         return result
 
-    def change_and_answer(
-        self, work: Callable[[Callable[[Result], None]], None]
-    ) -> tuple[Result, Callable[[], None]]:
-        """Returns what the work answers as soon as it does; the rest of the work goes on.
+    def begin(self, work: Callable[[Dialogue], None]) -> Dialogue:
+        """Runs alone, and returns at once what the caller listens to; after the answer the work goes on.
 
         A rest that fails leaves a state that nobody knows, so every later change is refused until a
         whole state has been restored.
 
         Args:
-            work: Calls its argument once, with the answer.
-
-        Returns:
-            The answer, and a function to call once it is on its way to the client: on one core the
-            rest would otherwise take its time from the answer. The rest does not wait for long.
+            work: Answers once in the dialogue.
         """
-        result: Future[Result] = Future()
-        on_its_way = threading.Event()
-
-        def answer(value: Result) -> None:
-            result.set_result(value)
-            on_its_way.wait(_PATIENCE_SECONDS)
-
-        self._thread.submit(self._run, work, answer, result)
-        return result.result(), on_its_way.set
+        dialogue = Dialogue(self._gradient_seconds)
+        self._thread.submit(self._run, work, dialogue)
+        return dialogue
 
     def heal(self) -> None:
         """A whole state has just been restored."""
@@ -70,15 +59,15 @@ class Engine:
         """Finishes what has been asked for."""
         self._thread.shutdown(wait=True)
 
-    def _run(self, work: Callable[..., None], answer: Any, result: Future[Any]) -> None:
+    def _run(self, work: Callable[[Dialogue], None], dialogue: Dialogue) -> None:
         with self._lock.write():
             try:
-                work(answer)
+                work(dialogue)
             except BaseException as error:  # Whatever it is, somebody must hear of it.
-                if result.done():
+                if dialogue.is_answered:
                     self._failure = error
                 else:
-                    result.set_exception(error)
+                    dialogue.fail(error)
 
     def check(self) -> None:
         """Raises `RemoteFailure` if an update was left half done."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import ml_dtypes
@@ -35,23 +35,26 @@ def signature_name(request: pb.PrepareRequest) -> str:
     return digest_of(request.SerializeToString(deterministic=True).hex())[:32]
 
 
-def read_signature(request: pb.PrepareRequest, frontier: list[dict[str, Any]], limits: Limits) -> Signature:
-    """Checks a client's specs against the frontier.
+def read_signature(request: pb.PrepareRequest, topology: dict[str, Any], limits: Limits) -> Signature:
+    """Checks a client's specs against the frontier, and against what it gets.
 
     Raises:
         ProtocolError: They can't be this model's.
     """
+    frontier = topology["frontier"]
     inputs = tuple(_read_input(spec, limits) for spec in request.inputs[: limits.max_tensors])
     smashed = [each for each in inputs if each.role == "smashed"]
     if len(smashed) != len(frontier):
         raise ProtocolError(f"{len(smashed)} frontier tensors; this model has {len(frontier)}.")
     for given, expected in zip(smashed, frontier, strict=True):
         _check_frontier(given, expected)
+    _check_mode(inputs, request.graded, topology)
     return Signature(
         inputs,
         labels=lambda flat: _nested(flat, request.labels_structure),
         sample_weight=lambda flat: _nested(flat, request.sample_weight_structure),
         wants_cut_gradients=request.wants_cut_gradients,
+        graded=tuple(request.graded),
     )
 
 
@@ -98,6 +101,16 @@ def _read_input(spec: pb.TensorSpec, limits: Limits) -> Input:
         raise ProtocolError(f"A tensor of shape {list(spec.dims)} cannot be prepared for.")
     shape = tuple(None if size == -1 else size for size in spec.dims)
     return Input(_INPUT_ROLES[spec.role], shape, from_wire_dtype(spec.dtype).name)
+
+
+def _check_mode(inputs: tuple[Input, ...], graded: Sequence[int], topology: dict[str, Any]) -> None:
+    """Labels belong to label sharing, gradients of outputs to the other mode."""
+    returned = topology["second_frontier"][: len(topology["second_frontier"]) - topology["kept"]]
+    if topology["second_cut"] and len(inputs) != len(topology["frontier"]):
+        raise ProtocolError("Labels were announced to a server that must not see them.")
+    floats = {at for at, each in enumerate(returned) if "float" in each["dtype"]}
+    if not floats.issuperset(graded) or list(graded) != sorted(set(graded)):
+        raise ProtocolError("Gradients were announced for outputs that this model's body does not have.")
 
 
 def _check_frontier(given: Input, expected: dict[str, Any]) -> None:

@@ -26,6 +26,7 @@ from keras_split.segment import (
     TracedStep,
 )
 from keras_split.server.engine import Engine
+from keras_split.server.open_step import OpenStep
 from keras_split.server.preparation import read_signature, signature_name, write_outputs
 from keras_split.server.settings import parse_settings
 from keras_split.state import Bundle, CorruptState, Shelf, Ticket, optimizer_variables, read, write
@@ -42,6 +43,8 @@ class ServingOptions:
         nan: `"allow"`, as Keras does, or `"refuse"` steps whose gradients are not finite.
         lease_seconds: Silence after which a client's turn is over.
         combine_below: Inference requests of fewer rows may be computed together; 0 for never.
+        gradient_seconds: How long a label-free step waits for its client's gradients; inference
+            waits with it.
         max_signatures: Kinds and shapes of exchanges that are compiled.
         limits: Ceilings on what a client may send.
     """
@@ -51,6 +54,7 @@ class ServingOptions:
     nan: str = "allow"
     lease_seconds: float = 600.0
     combine_below: int = 32
+    gradient_seconds: float = 60.0
     max_signatures: int = 64
     limits: Limits = field(default_factory=Limits)
 
@@ -95,7 +99,8 @@ class Served:
         self.owned = owned
         self.settings_text = ""
         self.counters = Counters()
-        self.engine = Engine()
+        self.engine = Engine(options.gradient_seconds)
+        self.open_step: OpenStep | None = None
         self.turns = Turns(options.lease_seconds, _new_lineage())
         self.last_reply: Any = None
         self._body = body
@@ -111,6 +116,7 @@ class Served:
             [each["mask"] for each in topology["frontier"]],
             topology["output_names"],
             self.place,
+            shares_labels=not topology["second_cut"],
         )
 
     def settle(self, text: str) -> None:
@@ -227,7 +233,7 @@ class Served:
                 f"This server has compiled {len(self._traced)} kinds and shapes of exchanges, its "
                 "limit. Give batches of one shape, or raise `--max-signatures`."
             )
-        signature = read_signature(request, self.topology["frontier"], self.options.limits)
+        signature = read_signature(request, self.topology, self.options.limits)
         with self._numerics.applied():
             traced = self._compile(request.mode, signature)
         return signature, traced, write_outputs(traced.structure, traced.outputs, name)

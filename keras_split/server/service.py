@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import grpc
 
@@ -85,7 +86,7 @@ class SplitService:
             served = self._hosting.find(request.model)
             return pb.StatusReply(
                 model=served.topology["name"],
-                cut=", ".join(served.topology["cut"]),
+                cut=_named(served.topology),
                 topology_digest=served.digest,
                 version=served.turns.version,
                 trainer=served.turns.holder(time.monotonic()),
@@ -122,6 +123,10 @@ class SplitService:
         served.counters.inferences += 1
         inferred = pb.Inferred(version=served.turns.version)
         return pack(pb.Header(request=message.header.request, inferred=inferred), outputs)
+
+
+def _named(topology: dict[str, Any]) -> str:
+    return " to ".join(", ".join(names) for names in (topology["cut"], topology["second_cut"]) if names)
 
 
 def _expect(message: Message | None, kind: str) -> Message:

@@ -10,32 +10,27 @@ import numpy as np
 import tensorflow as tf
 
 from keras_split.errors import NotFinite
-from keras_split.segment import Segment, TracedStep
-
-Answer = Callable[[list[np.ndarray]], None]
+from keras_split.segment import Caller, Segment, TracedStep
 
 
-def compute(step: TracedStep, values: Sequence[np.ndarray], segment: Segment, answer: Answer) -> None:
+def compute(step: TracedStep, values: Sequence[np.ndarray], segment: Segment, caller: Caller) -> None:
     """Computes a step; whatever goes wrong before the answer leaves no trace.
 
     Args:
         step: The compiled step.
         values: Its inputs.
         segment: Whose step it is.
-        answer: Gets the reply, before a trained variable changes.
+        caller: Gets the reply, before a trained variable changes.
     """
-    answered: list[bool] = []
-
-    def answer_once(reply: list[np.ndarray]) -> None:
-        answered.append(True)
-        answer(reply)
-
+    once = _Listening(caller)
     moving = [each for each in segment.model.variables if not each.trainable]
-    with _taken_back(moving, unless=lambda: bool(answered)):
-        step(values, answer_once)
+    with _taken_back(moving, unless=lambda: bool(once.replies)), once.failures():
+        step(values, once)
 
 
-def compute_finite(step: TracedStep, values: Sequence[np.ndarray], segment: Segment, answer: Answer) -> None:
+def compute_finite(
+    step: TracedStep, values: Sequence[np.ndarray], segment: Segment, caller: Caller
+) -> None:
     """Computes a step, and answers only if it left finite numbers everywhere.
 
     The gradients themselves are not looked at: a graph that showed them would round in another way
@@ -45,22 +40,59 @@ def compute_finite(step: TracedStep, values: Sequence[np.ndarray], segment: Segm
         step: The compiled step.
         values: Its inputs.
         segment: Whose step it is.
-        answer: Gets the reply.
+        caller: Gets the reply.
 
     Raises:
         NotFinite: Nothing was applied.
     """
-    replies: list[list[np.ndarray]] = []
+    held = _Listening(caller, passes_on=False)
     variables = segment.variables()
-    with _taken_back(variables):
-        step(values, replies.append)
-        if not all(_is_finite(each) for each in (*replies[0], *variables)):
+    with _taken_back(variables), held.failures():
+        step(values, held)
+        if not all(_is_finite(each) for each in (*held.replies[0], *variables)):
             raise NotFinite(
                 "A gradient of this step is not finite (NaN or infinity), and the server refuses "
                 "such steps (`--nan refuse`). Nothing was applied. Lower the learning rate, clip "
                 "gradients, or look at the batch."
             )
-    answer(replies[0])
+    caller.answer(held.replies[0])
+
+
+class _Listening:
+    """Passes on what a step says, and remembers its reply.
+
+    Args:
+        caller: To whom.
+        passes_on: Whether the reply is passed on as well.
+    """
+
+    def __init__(self, caller: Caller, *, passes_on: bool = True):
+        self.replies: list[list[np.ndarray]] = []
+        self._caller = caller
+        self._passes_on = passes_on
+        self._failure: BaseException | None = None
+
+    def answer(self, reply: list[np.ndarray]) -> None:
+        self.replies.append(reply)
+        if self._passes_on:
+            self._caller.answer(reply)
+
+    def ask(self, outputs: list[np.ndarray]) -> list[np.ndarray]:
+        try:
+            return self._caller.ask(outputs)
+        except BaseException as error:
+            self._failure = error
+            raise
+
+    @contextlib.contextmanager
+    def failures(self) -> Iterator[None]:
+        """TensorFlow turns an exception inside a graph into one of its own; here is the real one."""
+        try:
+            yield
+        except Exception:
+            if self._failure is None:
+                raise
+            raise self._failure from None
 
 
 @contextlib.contextmanager

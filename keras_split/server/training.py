@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import cast
 
 import numpy as np
 
@@ -12,7 +13,9 @@ from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.codec import Message, pack, unpack
 from keras_split.errors import ProtocolError, Refused, TopologyError
 from keras_split.segment import TracedStep
+from keras_split.server.dialogue import Dialogue
 from keras_split.server.inspection import inspect
+from keras_split.server.open_step import OpenStep
 from keras_split.server.preparation import check_values
 from keras_split.server.served import Served
 from keras_split.server.stepping import compute, compute_finite
@@ -21,7 +24,6 @@ from keras_split.turns import Verdict
 
 # What to say, and what to do once it is said.
 Reply = tuple[pb.Header, list[np.ndarray], Callable[[], None]]
-Answer = Callable[[list[np.ndarray]], None]
 
 
 class Training:
@@ -38,7 +40,11 @@ class Training:
             raise TopologyError("The client's topology is not the one that this server serves.")
         self._served = served
         self._first = message.header.request
+        self._open: OpenStep | None = None
         self._turn = served.turns.begin(begin.client, begin.turn, time.monotonic())
+        if served.open_step is not None:
+            # Of a connection that broke, whose end may not have been seen here yet.
+            served.open_step.abandon()
         served.counters.turns += not begin.turn
 
     def converse(self, frames: Iterator[pb.Frame]) -> Iterator[pb.Frame]:
@@ -54,6 +60,8 @@ class Training:
                 # gRPC asks for the next frame when it has taken the last one.
                 then()
         finally:
+            if self._open is not None:
+                self._open.abandon()
             self._served.turns.disconnect(self._turn)
 
     def _begun(self) -> pb.Header:
@@ -68,20 +76,36 @@ class Training:
         kind = message.header.WhichOneof("content")
         answers: dict[str, Callable[[Message], Reply]] = {
             "step": self._step,
+            "backward": self._backward,
             "snapshot": self._snapshot,
             "restore": self._restore,
             "finalize": self._finalize,
             "inspect": self._inspect,
         }
-        if kind not in answers:
-            raise ProtocolError(f"A {kind} request has no place in a turn.")
+        if kind not in answers or (self._open is not None and kind != "backward"):
+            raise ProtocolError(f"A {kind} request has no place here in a turn.")
         return answers[kind](message)
 
     def _step(self, message: Message) -> Reply:
-        reply, then = self._served.engine.change_and_answer(partial(self._compute, message))
-        return self._stepped(), reply, then
+        self._open = OpenStep(self._served.engine.begin(partial(self._compute, message)), message)
+        self._served.open_step = self._open
+        return self._heard()
 
-    def _compute(self, message: Message, answer: Answer) -> None:
+    def _backward(self, message: Message) -> Reply:
+        if self._open is None:
+            raise ProtocolError("Gradients came without a step that waits for them.")
+        self._open.give(message, self._served.step_for(self._open.signature)[0].graded)
+        return self._heard()
+
+    def _heard(self) -> Reply:
+        """The step's question, or its answer."""
+        opened = cast(OpenStep, self._open)
+        if opened.listen():
+            return pb.Header(forwarded=pb.Forwarded()), opened.outputs, _nothing
+        self._open = self._served.open_step = None
+        return self._stepped(), opened.reply, opened.go_on
+
+    def _compute(self, message: Message, caller: Dialogue) -> None:
         served, step = self._served, message.header.step
         # Here, where nothing else changes the state: a client whose connection broke may send a
         # step again while it is being computed, and the update before this one may have failed.
@@ -89,25 +113,18 @@ class Training:
         state = (step.lineage, step.version)
         verdict = served.turns.step(self._turn.number, step.step, state, time.monotonic())
         if verdict is Verdict.REPEAT:
-            answer(served.last_reply)
+            caller.answer(served.last_reply)
             return
         signature, traced = served.step_for(step.signature)
         check_values(message.tensors, signature)
         if step.HasField("learning_rate"):
             served.segment.set_learning_rate(step.learning_rate)
-        self._apply(traced, message, answer)
+        self._apply(traced, message, caller)
 
-    def _apply(self, traced: TracedStep, message: Message, answer: Answer) -> None:
-        served = self._served
-
-        def answer_counted(reply: list[np.ndarray]) -> None:
-            served.turns.applied(message.header.step.step)
-            served.counters.steps += 1
-            served.last_reply = reply
-            answer(reply)
-
-        compute_it = compute_finite if served.options.nan == "refuse" else compute
-        compute_it(traced, message.tensors, served.segment, answer_counted)
+    def _apply(self, traced: TracedStep, message: Message, caller: Dialogue) -> None:
+        compute_it = compute_finite if self._served.options.nan == "refuse" else compute
+        counted = _Counted(self._served, message.header.step.step, caller)
+        compute_it(traced, message.tensors, self._served.segment, counted)
 
     def _snapshot(self, message: Message) -> Reply:
         del message
@@ -133,6 +150,28 @@ class Training:
         digests_only = message.header.inspect.digests_only
         header, tensors = served.engine.change(lambda: inspect(served.variables(), digests_only))
         return header, tensors, _nothing
+
+
+class _Counted:
+    """Counts a step at the moment of its reply, and remembers the reply.
+
+    Args:
+        served: Whose step it is.
+        step: The client's number for it.
+        caller: Gets the reply then.
+    """
+
+    def __init__(self, served: Served, step: int, caller: Dialogue):
+        self._served = served
+        self._step = step
+        self._caller = caller
+        self.ask = caller.ask
+
+    def answer(self, reply: list[np.ndarray]) -> None:
+        self._served.turns.applied(self._step)
+        self._served.counters.steps += 1
+        self._served.last_reply = reply
+        self._caller.answer(reply)
 
 
 def _nothing() -> None:

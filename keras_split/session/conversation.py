@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import grpc
@@ -35,13 +35,15 @@ class Conversation:
         self._count = 0
         self._deadline = _Deadline(self._call.cancel)
 
-    def ask(self, header: pb.Header, tensors: Sequence[np.ndarray], reply: str, seconds: float) -> Message:
+    def ask(
+        self, header: pb.Header, tensors: Sequence[np.ndarray], replies: Collection[str], seconds: float
+    ) -> Message:
         """Sends a request and waits for its reply.
 
         Args:
             header: With its content set.
             tensors: The request's.
-            reply: The content that the reply's header must have.
+            replies: The contents of which the reply's header must have one.
             seconds: Until when.
 
         Raises:
@@ -53,7 +55,7 @@ class Conversation:
             for frame in pack(header, tensors):
                 self._requests.put(frame)
             with self._deadline.within(seconds):
-                return self._checked(self._read(seconds), reply)
+                return self._checked(self._read(seconds), replies)
         except BaseException:
             self._abandon()
             raise
@@ -74,8 +76,8 @@ class Conversation:
         self._call.cancel()
         self._requests.put(None)
 
-    def _checked(self, message: Message, reply: str) -> Message:
-        if message.header.WhichOneof("content") != reply or message.header.request != self._count:
+    def _checked(self, message: Message, replies: Collection[str]) -> Message:
+        if message.header.WhichOneof("content") not in replies or message.header.request != self._count:
             raise ProtocolError(f"{self._target} sent an answer to another question.")
         return message
 

@@ -40,6 +40,7 @@ class Exchange:
         labels: Nest of label specs; None outside training.
         sample_weight: Nest of sample-weight specs.
         wants_cut_gradients: Whether anything in the head is trained.
+        graded: In label-free training, the places of the outputs whose gradients will be sent.
     """
 
     mode: str
@@ -47,6 +48,7 @@ class Exchange:
     labels: Any = None
     sample_weight: Any = None
     wants_cut_gradients: bool = False
+    graded: tuple[int, ...] = ()
 
     def request(self, model: str, digest: str) -> pb.PrepareRequest:
         """As the wire has it."""
@@ -60,6 +62,7 @@ class Exchange:
             labels_structure=labels_structure,
             sample_weight_structure=weights_structure,
             wants_cut_gradients=self.wants_cut_gradients,
+            graded=self.graded,
         )
 
 
@@ -92,15 +95,27 @@ class Prepared:
         structure = unflatten_structure(range(count), reply.outputs_structure)
         return cls(reply.signature, outputs, structure, exchange)
 
-    def check(self, values: Sequence[np.ndarray], target: str) -> list[np.ndarray]:
+    @property
+    def forwarded(self) -> tuple[Output, ...]:
+        """What the first half of a label-free step brings."""
+        return tuple(each for each in self.outputs if each.role != "cut_gradient")
+
+    @property
+    def cut_gradients(self) -> tuple[Output, ...]:
+        """What its second half brings."""
+        return tuple(each for each in self.outputs if each.role == "cut_gradient")
+
+    def check(
+        self, values: Sequence[np.ndarray], target: str, wanted: Sequence[Output]
+    ) -> list[np.ndarray]:
         """Returns the values if they are what was agreed on.
 
         Raises:
             ProtocolError: Another number, shape or dtype.
         """
-        if len(values) != len(self.outputs):
-            raise ProtocolError(f"{target} sent {len(values)} tensors in place of {len(self.outputs)}.")
-        for value, spec in zip(values, self.outputs, strict=True):
+        if len(values) != len(wanted):
+            raise ProtocolError(f"{target} sent {len(values)} tensors in place of {len(wanted)}.")
+        for value, spec in zip(values, wanted, strict=True):
             if value.dtype.name != spec.dtype or not _fits(value.shape, spec.shape):
                 raise ProtocolError(
                     f"{target} sent a {spec.role} of {value.dtype}{list(value.shape)} where "

@@ -18,9 +18,11 @@ from keras_split.codec import Limits, Message
 from keras_split.digest import digest_of
 from keras_split.errors import ConnectionLost, ProtocolError, SplitError, TopologyError
 from keras_split.peer import check_peer, this_peer
+from keras_split.segment import Output
 from keras_split.session.conversation import Conversation
 from keras_split.session.joined import Joined
 from keras_split.session.line import Line
+from keras_split.session.open_step import OpenStep
 from keras_split.session.prepared import Exchange, Prepared
 from keras_split.session.timeouts import Timeouts
 from keras_split.state import Ticket
@@ -71,6 +73,7 @@ class Session:
         self._warned = False
         self._known: set[str] = set()
         self._infer_lock = threading.Lock()
+        self._opened: OpenStep | None = None
 
     @property
     def meter(self) -> Meter:
@@ -88,7 +91,7 @@ class Session:
         """Places a body on a private server, where it stays until this session is closed."""
         self._hosting = self._converse("Host")
         request = pb.Host(body_json=json.dumps(body), checkpoint_directory=folder)
-        reply = self._hosting.ask(pb.Header(host=request), state, "hosted", self._timeouts.state_seconds)
+        reply = self._hosting.ask(pb.Header(host=request), state, ("hosted",), self._timeouts.state_seconds)
         self._model = reply.header.hosted.model
 
     def join(self, settings: dict[str, Any] | None = None) -> Joined:
@@ -131,22 +134,43 @@ class Session:
         """One training step, exactly once, also over a connection that breaks in between.
 
         Args:
-            prepared: A `"train"` exchange.
+            prepared: A `"train"` exchange in which labels are shared.
             tensors: Frontier, labels and sample weights.
             learning_rate: The client's; None where both sides follow the same schedule.
+
+        Returns:
+            What was prepared for.
         """
-        step = pb.Step(
-            signature=prepared.signature,
-            version=self.version,
-            learning_rate=learning_rate,
-            step=secrets.randbits(64) or 1,
-        )
-        message = self._persistently(lambda: self._ask_step(prepared, step, tensors))
-        values = prepared.check(message.tensors, self.target)
-        if message.header.stepped.version != self.version + 1:
-            raise ProtocolError(f"{self.target} answered a step without counting it.")
-        self.version += 1
-        return values
+        opened = self._open_step(prepared, tensors, learning_rate)
+        message = self._persistently(lambda: self._ask_step(opened, "stepped"))
+        return self._stepped(message, prepared, prepared.outputs)
+
+    def forward(
+        self, prepared: Prepared, tensors: Sequence[np.ndarray], learning_rate: float | None
+    ) -> list[np.ndarray]:
+        """The first half of a label-free step: the body's outputs and loss terms.
+
+        Args:
+            prepared: A `"train"` exchange without labels.
+            tensors: Frontier.
+            learning_rate: The client's; None where both sides follow the same schedule.
+        """
+        self._opened = opened = self._open_step(prepared, tensors, learning_rate)
+        message = self._persistently(lambda: self._ask_step(opened, "forwarded"))
+        return prepared.check(message.tensors, self.target, prepared.forwarded)
+
+    def backward(self, gradients: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The second half: the cut gradients, for the gradients of the body's outputs.
+
+        If the connection broke in between, the server has forgotten the first half, which is sent
+        again; it starts from the same state, so that what comes is the same.
+        """
+        opened, self._opened = self._opened, None
+        if opened is None:
+            raise ProtocolError("A step's gradients come after its forward pass.")
+        step = opened
+        message = self._persistently(lambda: self._ask_backward(step, gradients))
+        return self._stepped(message, step.prepared, step.prepared.cut_gradients)
 
     def infer(self, prepared: Prepared, tensors: Sequence[np.ndarray], combine: bool) -> list[np.ndarray]:
         """One inference; `combine` allows the server to compute it together with others'."""
@@ -155,7 +179,7 @@ class Session:
         with self._infer_lock:
             message = self._persistently(lambda: self._ask_inference(prepared, infer, tensors))
         self._compare(message.header.inferred.version)
-        return prepared.check(message.tensors, self.target)
+        return prepared.check(message.tensors, self.target, prepared.outputs)
 
     def snapshot(self) -> Ticket:
         """Has the server keep its state."""
@@ -207,12 +231,41 @@ class Session:
             self._hosting.close()
         self._line.close()
 
-    def _ask_step(self, prepared: Prepared, step: pb.Step, tensors: Sequence[np.ndarray]) -> Message:
+    def _open_step(
+        self, prepared: Prepared, tensors: Sequence[np.ndarray], learning_rate: float | None
+    ) -> OpenStep:
+        header = pb.Step(
+            signature=prepared.signature,
+            version=self.version,
+            learning_rate=learning_rate,
+            step=secrets.randbits(64) or 1,
+        )
+        return OpenStep(prepared, header, tensors)
+
+    def _stepped(self, message: Message, prepared: Prepared, wanted: Sequence[Output]) -> list[np.ndarray]:
+        values = prepared.check(message.tensors, self.target, wanted)
+        if message.header.stepped.version != self.version + 1:
+            raise ProtocolError(f"{self.target} answered a step without counting it.")
+        self.version += 1
+        return values
+
+    def _ask_step(self, opened: OpenStep, *replies: str) -> Message:
         with self._in_turn() as training:
-            self._prepare_again(prepared)
-            step.lineage = self._lineage
-            header = pb.Header(step=step)
-            return training.ask(header, tensors, "stepped", self._timeouts.step_seconds)
+            self._prepare_again(opened.prepared)
+            opened.header.lineage = self._lineage
+            header = pb.Header(step=opened.header)
+            message = training.ask(header, opened.tensors, replies, self._timeouts.step_seconds)
+            opened.asked_in = training
+            return message
+
+    def _ask_backward(self, opened: OpenStep, gradients: Sequence[np.ndarray]) -> Message:
+        if opened.asked_in is not self._training or self._training is None:
+            message = self._ask_step(opened, "forwarded", "stepped")
+            if message.header.WhichOneof("content") == "stepped":
+                return message  # It had been applied, and only the reply was lost.
+        with self._in_turn() as training:
+            header = pb.Header(backward=pb.Backward(step=opened.header.step))
+            return training.ask(header, gradients, ("stepped",), self._timeouts.step_seconds)
 
     def _ask_inference(self, prepared: Prepared, infer: pb.Infer, tensors: Sequence[np.ndarray]) -> Message:
         if self._inferring is None:
@@ -220,7 +273,7 @@ class Session:
         try:
             self._prepare_again(prepared)
             header = pb.Header(infer=infer)
-            return self._inferring.ask(header, tensors, "inferred", self._timeouts.step_seconds)
+            return self._inferring.ask(header, tensors, ("inferred",), self._timeouts.step_seconds)
         except SplitError as error:
             self._inferring = None
             if isinstance(error, ConnectionLost):
@@ -253,7 +306,7 @@ class Session:
 
     def _ask_state(self, header: pb.Header, reply: str) -> Message:
         with self._in_turn() as training:
-            return training.ask(header, (), reply, self._timeouts.state_seconds)
+            return training.ask(header, (), (reply,), self._timeouts.state_seconds)
 
     def _persistently(self, ask: Callable[[], Message]) -> Message:
         """Asks again, over a new connection, for a while after one broke."""
@@ -301,7 +354,7 @@ class Session:
             model=self._model, client=self._client, topology_digest=self._digest, turn=self._turn
         )
         header = pb.Header(begin=begin)
-        message = conversation.ask(header, (), "begun", self._timeouts.join_seconds)
+        message = conversation.ask(header, (), ("begun",), self._timeouts.join_seconds)
         begun = message.header.begun
         self._turn = begun.turn
         if not self._lineage and begun.version == self.version:

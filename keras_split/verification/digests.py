@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,29 +13,24 @@ from keras_split.partition import Part, named_variables
 Digests = dict[tuple[str, str], str]
 
 
-def whole_digests(parts: Mapping[str, Part], optimizer: Any) -> Digests:
-    """Of an unsplit model, by (side, name), as if it were split.
+def digests_of(sides: Mapping[str, Sequence[Part]], optimizer: Any) -> Digests:
+    """Of a model that is not split, as if it were, or of one side.
 
     Args:
-        parts: Side to the part of the model that would be there; they share its variables.
-        optimizer: The model's.
+        sides: Side to its parts of the model.
+        optimizer: Of all their weights, and perhaps of others.
     """
     found: Digests = {}
-    for side, part in parts.items():
-        variables = named_variables(part.model)
+    for side, parts in sides.items():
+        variables = _variables(parts)
+        variables |= _own_slots(variables, optimizer)
         found.update({(side, name): digest(each) for name, each in variables.items()})
-        found.update({(side, name): digest(each) for name, each in _own_slots(part, optimizer).items()})
     return found
 
 
-def part_digests(side: str, part: Part, optimizer: Any) -> Digests:
-    """Of one half."""
-    return whole_digests({side: part}, optimizer)
-
-
-def slot_names(part: Part, optimizer: Any) -> list[str]:
-    """Names of an optimizer's variables that belong to a part, in the optimizer's order."""
-    return list(_own_slots(part, optimizer))
+def slot_names(parts: Sequence[Part], optimizer: Any) -> list[str]:
+    """Names of an optimizer's variables that belong to parts, in the optimizer's order."""
+    return list(_own_slots(_variables(parts), optimizer))
 
 
 def digest(variable: Any) -> str:
@@ -43,13 +38,17 @@ def digest(variable: Any) -> str:
     return hashlib.sha256(np.asarray(variable).tobytes()).hexdigest()
 
 
-def _own_slots(part: Part, optimizer: Any) -> dict[str, Any]:
-    """Optimizer variables of a part's weights, and those of no weight (the count of updates).
+def _variables(parts: Sequence[Part]) -> dict[str, Any]:
+    return {name: each for part in parts for name, each in named_variables(part.model).items()}
+
+
+def _own_slots(variables: Mapping[str, Any], optimizer: Any) -> dict[str, Any]:
+    """An optimizer's variables of these weights, and those of no weight (the count of updates).
 
     Keras names a slot after its weight's path. The order of slots within one weight, and of the rest,
     is the same for an optimizer over a part of the weights.
     """
-    prefixes = {each.path.replace("/", "_"): name for name, each in named_variables(part.model).items()}
+    prefixes = {each.path.replace("/", "_"): name for name, each in variables.items()}
     others = {each.path.replace("/", "_") for each in optimizer._trainable_variables} - set(prefixes)
     found: dict[str, Any] = {}
     for variable in optimizer.variables:

@@ -9,7 +9,7 @@ import keras
 
 from keras_split.model import SplitModel
 from keras_split.partition import Part, partition
-from keras_split.verification.digests import Digests, part_digests, slot_names, whole_digests
+from keras_split.verification.digests import Digests, digests_of, slot_names
 from keras_split.verification.report import Difference, Report
 
 _ONLY_SPLIT = ("bytes_sent", "bytes_received")
@@ -21,6 +21,7 @@ def verify(
     x: Any,
     y: Any,
     *,
+    second_cut: str | Sequence[str] | None = None,
     epochs: int = 1,
     batch_size: int | None = None,
     seed: int = 0,
@@ -36,6 +37,7 @@ def verify(
         cut: As in `SplitModel`.
         x: Training data, as in `fit`.
         y: Labels, as in `fit`.
+        second_cut: As in `SplitModel`.
         epochs: Passes over the data.
         batch_size: Rows in a batch.
         seed: For weights, shuffling and dropout.
@@ -50,21 +52,21 @@ def verify(
     """
     arguments = {"x": x, "y": y, "epochs": epochs, "batch_size": batch_size, "verbose": 0, **fit}
     whole = _seeded(build, seed)
-    parts = partition(whole, cut)
-    sides = {"client": parts.head, "server": parts.body}
-    expected = _Recorder(lambda: whole_digests(sides, whole.optimizer))
+    parts = partition(whole, cut, second_cut)
+    sides = parts.sides
+    expected = _Recorder(lambda: digests_of(sides, whole.optimizer))
     whole_history = _fit(whole, arguments, seed, expected)
 
     model = _seeded(build, seed)
-    split = SplitModel(model, cut)
+    split = SplitModel(model, cut, second_cut)
     settings = model.get_compile_config()
     split.compile_from_config({**settings, "jit_compile": "auto"})
-    slots = _server_slots(split, parts.body)
+    slots = _server_slots(split, parts.sides["server"])
     found = _Recorder(lambda: _split_digests(split, slots))
     split_history = _fit(split, arguments, seed, found)
     split.close()
     return Report(
-        cut=str(cut),
+        cut=str(cut) if second_cut is None else f"{cut} and {second_cut}",
         steps=len(expected.states) - 1,
         variables=len(expected.states[-1]),
         difference=_first_difference(expected.states, found.states),
@@ -104,7 +106,7 @@ def _fit(model: keras.Model, arguments: dict[str, Any], seed: int, recorder: _Re
 
 def _split_digests(split: SplitModel, slots: list[str]) -> Digests:
     halves = split._halves
-    found = part_digests("client", halves.head, split.optimizer)
+    found = digests_of({"client": halves.own}, split.optimizer)
     remote = halves.session().inspect(digests_only=True)
     own = [name for name in remote if name.startswith("optimizer/")]
     found.update({("server", name): remote[name] for name in remote if name not in own})
@@ -113,10 +115,10 @@ def _split_digests(split: SplitModel, slots: list[str]) -> Digests:
     return found
 
 
-def _server_slots(split: SplitModel, body: Part) -> list[str]:
+def _server_slots(split: SplitModel, body: Sequence[Part]) -> list[str]:
     """Names of the server's optimizer variables, from an optimizer like the server's."""
     like = type(split.optimizer).from_config(split.optimizer.get_config())
-    like.build(body.model.trainable_variables)
+    like.build([each for part in body for each in part.model.trainable_variables])
     return slot_names(body, like)
 
 

@@ -27,7 +27,8 @@ def assert_equal_training(whole, split, whole_history: Any, split_history: Any) 
 
 def assert_same_state(whole, split) -> None:
     """Passes if every variable of the whole has its equal on one of the sides."""
-    client, server = states_of_whole(whole, split._halves.parts.cut)
+    parts = split._halves.parts
+    client, server = states_of_whole(whole, parts.cut, parts.second_cut)
     assert_same_arrays(client, client_state(split), "client")
     assert_same_arrays(server, server_state(split), "server")
 
@@ -47,17 +48,17 @@ def assert_same_arrays(expected: State, found: State, where: str) -> None:
     assert not odd, f"{where}: {len(odd)} of {len(expected)} differ:\n" + "\n".join(odd[:20])
 
 
-def states_of_whole(whole, cut) -> tuple[State, State]:
+def states_of_whole(whole, cut, second_cut=None) -> tuple[State, State]:
     """What a whole model's variables are on the client and on the server, if it is cut."""
-    parts = partition(whole, cut)
-    head, body = named_variables(parts.head.model), named_variables(parts.body.model)
-    _check_nothing_is_left_out(whole, head, body)
-    return _expected(whole, head), _expected(whole, body)
+    sides = partition(whole, cut, second_cut).sides
+    client, server = (_variables(sides[side]) for side in ("client", "server"))
+    _check_nothing_is_left_out(whole, client, server)
+    return _expected(whole, client), _expected(whole, server)
 
 
 def client_state(split) -> State:
     """All variables of the client's half, by name."""
-    named = named_variables(split.head)
+    named = _variables(split._halves.own)
     state = {name: np.array(each) for name, each in named.items()}
     names = {id(each): name for name, each in named.items()}
     labels = _labels(split.optimizer, split.trainable_variables, names)
@@ -98,6 +99,10 @@ def flatten(nest: Any, prefix: str = "") -> State:
     else:
         return {prefix: np.asarray(nest)}
     return {k: v for key, each in pairs for k, v in flatten(each, f"{prefix}/{key}").items()}
+
+
+def _variables(parts) -> dict[str, Any]:
+    return {name: each for part in parts for name, each in named_variables(part.model).items()}
 
 
 def _check_nothing_is_left_out(whole, *halves: dict[str, Any]) -> None:

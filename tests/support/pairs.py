@@ -42,12 +42,14 @@ class Pair:
 
 
 @contextmanager
-def paired_models(build: Callable[[], keras.Model], cut: str | list[str]) -> Iterator[Pair]:
+def paired_models(
+    build: Callable[[], keras.Model], cut: str | list[str], second_cut: str | list[str] | None = None
+) -> Iterator[Pair]:
     """Builds a model twice from the same seeds and splits the second; ends the connection."""
     keras.utils.set_random_seed(SEED)
     whole = build()
     keras.utils.set_random_seed(SEED)
-    split = keras_split.SplitModel(build(), cut)
+    split = keras_split.SplitModel(build(), cut, second_cut)
     try:
         yield Pair(whole, split)
     finally:
@@ -59,6 +61,7 @@ def assert_trains_as_whole(
     cut: str | list[str],
     settings: Callable[[], dict[str, Any]],
     train: Callable[[Any], Any],
+    second_cut: str | list[str] | None = None,
 ) -> Any:
     """Trains whole and split, and passes if nothing differs.
 
@@ -71,7 +74,7 @@ def assert_trains_as_whole(
     Returns:
         What `train` returned for the whole model.
     """
-    with paired_models(build, cut) as pair:
+    with paired_models(build, cut, second_cut) as pair:
         ours, theirs = pair.compile(settings).both(train)
         assert_equal_training(pair.whole, pair.split, ours, theirs)
     return ours

@@ -60,10 +60,10 @@ def test_a_step_sent_again_while_it_is_computed_counts_once(
     signature, traced = served.step_for(name)
     started, go_on = threading.Event(), threading.Event()
 
-    def slowly(values, answer):
+    def slowly(values, caller):
         started.set()
         go_on.wait(30)
-        traced(values, answer)
+        traced(values, caller)
 
     monkeypatch.setattr(served, "step_for", lambda _: (signature, slowly))
     replies: list = []
@@ -94,8 +94,8 @@ def test_no_step_is_computed_on_an_update_that_failed_half_way(
     name = prepared(served)
     signature, _ = served.step_for(name)
 
-    def answer_and_fail(values, answer):
-        answer(values)
+    def answer_and_fail(values, caller):
+        caller.answer(values)
         raise MemoryError
 
     monkeypatch.setattr(served, "step_for", lambda _: (signature, answer_and_fail))

@@ -79,7 +79,7 @@ class Frame(_message.Message):
     def __init__(self, header: _Optional[_Union[Header, _Mapping]] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class Header(_message.Message):
-    __slots__ = ("request", "tensors", "begin", "begun", "step", "stepped", "infer", "inferred", "snapshot", "restore", "ticket", "finalize", "inspect", "inspected", "host", "hosted")
+    __slots__ = ("request", "tensors", "begin", "begun", "step", "stepped", "infer", "inferred", "snapshot", "restore", "ticket", "finalize", "inspect", "inspected", "host", "hosted", "forwarded", "backward")
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     TENSORS_FIELD_NUMBER: _ClassVar[int]
     BEGIN_FIELD_NUMBER: _ClassVar[int]
@@ -96,6 +96,8 @@ class Header(_message.Message):
     INSPECTED_FIELD_NUMBER: _ClassVar[int]
     HOST_FIELD_NUMBER: _ClassVar[int]
     HOSTED_FIELD_NUMBER: _ClassVar[int]
+    FORWARDED_FIELD_NUMBER: _ClassVar[int]
+    BACKWARD_FIELD_NUMBER: _ClassVar[int]
     request: int
     tensors: _containers.RepeatedCompositeFieldContainer[Tensor]
     begin: Begin
@@ -112,7 +114,9 @@ class Header(_message.Message):
     inspected: Inspected
     host: Host
     hosted: Hosted
-    def __init__(self, request: _Optional[int] = ..., tensors: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., begin: _Optional[_Union[Begin, _Mapping]] = ..., begun: _Optional[_Union[Begun, _Mapping]] = ..., step: _Optional[_Union[Step, _Mapping]] = ..., stepped: _Optional[_Union[Stepped, _Mapping]] = ..., infer: _Optional[_Union[Infer, _Mapping]] = ..., inferred: _Optional[_Union[Inferred, _Mapping]] = ..., snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., restore: _Optional[_Union[Restore, _Mapping]] = ..., ticket: _Optional[_Union[Ticket, _Mapping]] = ..., finalize: _Optional[_Union[Finalize, _Mapping]] = ..., inspect: _Optional[_Union[Inspect, _Mapping]] = ..., inspected: _Optional[_Union[Inspected, _Mapping]] = ..., host: _Optional[_Union[Host, _Mapping]] = ..., hosted: _Optional[_Union[Hosted, _Mapping]] = ...) -> None: ...
+    forwarded: Forwarded
+    backward: Backward
+    def __init__(self, request: _Optional[int] = ..., tensors: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., begin: _Optional[_Union[Begin, _Mapping]] = ..., begun: _Optional[_Union[Begun, _Mapping]] = ..., step: _Optional[_Union[Step, _Mapping]] = ..., stepped: _Optional[_Union[Stepped, _Mapping]] = ..., infer: _Optional[_Union[Infer, _Mapping]] = ..., inferred: _Optional[_Union[Inferred, _Mapping]] = ..., snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., restore: _Optional[_Union[Restore, _Mapping]] = ..., ticket: _Optional[_Union[Ticket, _Mapping]] = ..., finalize: _Optional[_Union[Finalize, _Mapping]] = ..., inspect: _Optional[_Union[Inspect, _Mapping]] = ..., inspected: _Optional[_Union[Inspected, _Mapping]] = ..., host: _Optional[_Union[Host, _Mapping]] = ..., hosted: _Optional[_Union[Hosted, _Mapping]] = ..., forwarded: _Optional[_Union[Forwarded, _Mapping]] = ..., backward: _Optional[_Union[Backward, _Mapping]] = ...) -> None: ...
 
 class Tensor(_message.Message):
     __slots__ = ("dtype", "dims", "model")
@@ -187,7 +191,7 @@ class JoinReply(_message.Message):
     def __init__(self, peer: _Optional[_Union[Peer, _Mapping]] = ..., model: _Optional[str] = ..., topology_json: _Optional[str] = ..., topology_digest: _Optional[str] = ..., settings_json: _Optional[str] = ..., accepts_settings: bool = ..., version: _Optional[int] = ..., body_json: _Optional[str] = ..., incarnation: _Optional[int] = ..., max_message_bytes: _Optional[int] = ...) -> None: ...
 
 class PrepareRequest(_message.Message):
-    __slots__ = ("model", "topology_digest", "mode", "inputs", "labels_structure", "sample_weight_structure", "wants_cut_gradients")
+    __slots__ = ("model", "topology_digest", "mode", "inputs", "labels_structure", "sample_weight_structure", "wants_cut_gradients", "graded")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TOPOLOGY_DIGEST_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
@@ -195,6 +199,7 @@ class PrepareRequest(_message.Message):
     LABELS_STRUCTURE_FIELD_NUMBER: _ClassVar[int]
     SAMPLE_WEIGHT_STRUCTURE_FIELD_NUMBER: _ClassVar[int]
     WANTS_CUT_GRADIENTS_FIELD_NUMBER: _ClassVar[int]
+    GRADED_FIELD_NUMBER: _ClassVar[int]
     model: str
     topology_digest: str
     mode: Mode
@@ -202,7 +207,8 @@ class PrepareRequest(_message.Message):
     labels_structure: str
     sample_weight_structure: str
     wants_cut_gradients: bool
-    def __init__(self, model: _Optional[str] = ..., topology_digest: _Optional[str] = ..., mode: _Optional[_Union[Mode, str]] = ..., inputs: _Optional[_Iterable[_Union[TensorSpec, _Mapping]]] = ..., labels_structure: _Optional[str] = ..., sample_weight_structure: _Optional[str] = ..., wants_cut_gradients: bool = ...) -> None: ...
+    graded: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, model: _Optional[str] = ..., topology_digest: _Optional[str] = ..., mode: _Optional[_Union[Mode, str]] = ..., inputs: _Optional[_Iterable[_Union[TensorSpec, _Mapping]]] = ..., labels_structure: _Optional[str] = ..., sample_weight_structure: _Optional[str] = ..., wants_cut_gradients: bool = ..., graded: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class PrepareReply(_message.Message):
     __slots__ = ("signature", "outputs", "outputs_structure")
@@ -249,6 +255,16 @@ class Step(_message.Message):
     step: int
     lineage: int
     def __init__(self, signature: _Optional[str] = ..., version: _Optional[int] = ..., learning_rate: _Optional[float] = ..., step: _Optional[int] = ..., lineage: _Optional[int] = ...) -> None: ...
+
+class Forwarded(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Backward(_message.Message):
+    __slots__ = ("step",)
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    step: int
+    def __init__(self, step: _Optional[int] = ...) -> None: ...
 
 class Stepped(_message.Message):
     __slots__ = ("version",)
