@@ -20,8 +20,14 @@ _HEAD = ("Cut", "Frontier", "Bytes/sample", "Parameters", "Share", "FLOPs", "Sha
 
 @click.command(short_help="List a model's legal cuts.")
 @model_argument
+@click.option(
+    "--after",
+    multiple=True,
+    metavar="CUT",
+    help="List the second cuts behind this cut, for training without sharing labels; may be repeated.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def cuts(model: str, as_json: bool) -> None:
+def cuts(model: str, after: tuple[str, ...], as_json: bool) -> None:
     """List where MODEL may be cut, and what each cut costs the client.
 
     Bytes go up for one sample, and about as many come down in training. Parameters and FLOPs (of a
@@ -32,11 +38,13 @@ def cuts(model: str, as_json: bool) -> None:
     from keras_split.partition import list_cuts
     from keras_split.server.source import load_model
 
-    found = list_cuts(load_model(model))
+    found = list_cuts(load_model(model), after or None)
     if as_json:
         click.echo(json.dumps([asdict(cut) for cut in found], indent=2))
     elif found:
         click.echo(table(_HEAD, [_row(cut) for cut in found]))
+    elif after:
+        raise ValueError("There is no legal second cut behind it: no layer with weights would be left.")
     else:
         raise ValueError("The model has no legal cut: at each layer a raw input would leave.")
 

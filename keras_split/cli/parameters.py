@@ -34,6 +34,16 @@ def model_argument(function: Function) -> Function:
     return click.argument("model", metavar="MODEL", callback=check_model)(function)
 
 
+def second_cut_option(function: Function) -> Function:
+    """Adds `--second-cut`."""
+    return click.option(
+        "--second-cut",
+        multiple=True,
+        metavar="NAME",
+        help="Last layer of the server's part, for training without its labels; may be repeated.",
+    )(function)
+
+
 def tls_options(whose: str) -> Callable[[Function], Function]:
     """Adds `--certificates` and `--insecure`.
 

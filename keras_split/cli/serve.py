@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from keras_split.cli.parameters import FOLDER, check_tls, model_argument, tls_options
+from keras_split.cli.parameters import (
+    FOLDER,
+    check_tls,
+    model_argument,
+    second_cut_option,
+    tls_options,
+)
 from keras_split.cli.start import allow_modules_here, start_tensorflow
 
 if TYPE_CHECKING:
@@ -32,6 +38,7 @@ _POSITIVE = click.IntRange(min=1)
     metavar="NAME",
     help="Layer behind which the server's part begins; may be repeated.",
 )
+@second_cut_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=50051, show_default=True, help="0 picks one.")
 @tls_options("server")
@@ -92,7 +99,14 @@ _POSITIVE = click.IntRange(min=1)
     metavar="ROWS",
     help="Compute inference requests of fewer rows together; 0 for never.",
 )
-def serve(model: str, cut: tuple[str, ...], **given: Any) -> None:
+@click.option(
+    "--gradient-seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="With --second-cut: how long a step, and inference with it, waits for its client.",
+)
+def serve(model: str, cut: tuple[str, ...], second_cut: tuple[str, ...], **given: Any) -> None:
     """Serve the part of a compiled MODEL behind a cut, until SIGTERM or Ctrl-C.
 
     Prints `Listening on HOST:PORT` when it accepts calls. Stopping finishes the step that runs, and
@@ -105,7 +119,8 @@ def serve(model: str, cut: tuple[str, ...], **given: Any) -> None:
     from keras_split.server import serve_model
 
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    serve_model(model, cut, _options(**given), lambda at: click.echo(f"Listening on {at}"))
+    options = _options(**given)
+    serve_model(model, cut, second_cut, options, lambda at: click.echo(f"Listening on {at}"))
 
 
 def _check_address(host: str, insecure: bool, bind_any: bool) -> None:
@@ -127,7 +142,15 @@ def _options(
     from keras_split.transport import Credentials
 
     limits = Limits(max_message_bytes=given.pop("max_message_mib") * _MIB)
-    names = ("strategy", "replicas", "nan", "lease_seconds", "combine_below", "max_signatures")
+    names = (
+        "strategy",
+        "replicas",
+        "nan",
+        "lease_seconds",
+        "combine_below",
+        "gradient_seconds",
+        "max_signatures",
+    )
     serving = {name: given.pop(name) for name in names}
     return ServerOptions(
         address=_address(host, port),

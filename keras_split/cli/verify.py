@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from keras_split.cli.parameters import check_function
+from keras_split.cli.parameters import check_function, second_cut_option
 from keras_split.cli.start import allow_modules_here, start_tensorflow
 
 _POSITIVE = click.IntRange(min=1)
@@ -18,6 +18,7 @@ _POSITIVE = click.IntRange(min=1)
 @click.command(short_help="Show that split training equals whole training.")
 @click.argument("build", metavar="package.module:function", callback=check_function)
 @click.option("--cut", multiple=True, required=True, metavar="NAME", help="Layer; may be repeated.")
+@second_cut_option
 @click.option(
     "--data",
     metavar="package.module:function",
@@ -28,7 +29,15 @@ _POSITIVE = click.IntRange(min=1)
 @click.option("--batch-size", type=_POSITIVE, default=32, show_default=True, help="Rows in a step.")
 @click.option("--samples", type=_POSITIVE, default=100, show_default=True, help="Random rows.")
 @click.option("--seed", type=int, default=0, show_default=True, help="For weights and shuffling.")
-def verify(build: str, cut: tuple[str, ...], data: str | None, samples: int, seed: int, **fit: int) -> None:
+def verify(
+    build: str,
+    cut: tuple[str, ...],
+    second_cut: tuple[str, ...],
+    data: str | None,
+    samples: int,
+    seed: int,
+    **fit: int,
+) -> None:
     """Train a model whole and split, and compare every variable after each step.
 
     The function returns the compiled model, which is built twice. Exits with 1 unless all is equal
@@ -42,9 +51,13 @@ def verify(build: str, cut: tuple[str, ...], data: str | None, samples: int, see
 
     make = partial(load_model, build)
     x, y = _function(data)() if data else random_data(make(), samples, seed)
-    report = compare(make, cut[0] if len(cut) == 1 else cut, x, y, seed=seed, **fit)
+    report = compare(make, _plain(cut), x, y, second_cut=_plain(second_cut) or None, seed=seed, **fit)
     click.secho(str(report), fg="green" if report.equal else "red")
     click.get_current_context().exit(0 if report.equal else 1)
+
+
+def _plain(names: tuple[str, ...]) -> str | tuple[str, ...]:
+    return names[0] if len(names) == 1 else names
 
 
 def _function(source: str) -> Callable[[], Any]:

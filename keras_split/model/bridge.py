@@ -118,7 +118,7 @@ class Bridge:
         """
         if not tf.inside_function():
             return contextlib.nullcontext()
-        return writes_after(reply.made_by)
+        return writes_after(lambda: _gate(reply.made_by))
 
     def guarded(self, function: Any) -> Any:
         """Wraps what Keras calls for a step, so that the real error comes out of it.
@@ -192,6 +192,20 @@ class Bridge:
         tensors = tree.flatten(found) if wanted else []
         made_by = (tensors[0].op if tensors else found) if tf.inside_function() else None
         return read_reply(wanted, prepared.structure, tensors, made_by)
+
+
+def _gate(first: tf.Operation) -> tf.Operation:
+    """Runs after another operation, and no gradient depends on it.
+
+    Keras passes all gradients through one operation. So TensorFlow finds that every write waits for the
+    reply in any case, drops what else makes it wait, and then takes that operation away.
+    """
+    with tf.control_dependencies([first]):
+        return tf.numpy_function(_nothing, [], [])
+
+
+def _nothing() -> None:
+    """What the gate does."""
 
 
 def _not_an_end(error: BaseException) -> BaseException:

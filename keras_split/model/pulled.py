@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import tensorflow as tf
+from keras_split.segment import arrived, pulled_gradients
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,7 @@ class Pulled:
         if not variables:
             return []
         # The tail comes last in the model and so first in its gradients.
-        pulls = [(tensor, each) for tensor, each in zip(self.kept, kept, strict=False) if each is not None]
-        pulls += [(self.smashed[at], each) for at, each in cut.items()]
-        pulls += [(term, tf.ones_like(term)) for term in self.local]
-        targets, gradients = [list(each) for each in zip(*pulls, strict=True)] or ([], [])
-        found = self.tape.gradient(targets, variables, output_gradients=gradients)
+        far = [(self.smashed[at], arrived(each, self.smashed[at])) for at, each in cut.items()]
+        far += [(tensor, each) for tensor, each in zip(self.kept, kept, strict=False) if each is not None]
+        found = pulled_gradients(self.tape, far, self.local, variables)
         return list(zip(found, variables, strict=True))

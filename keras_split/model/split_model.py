@@ -76,9 +76,7 @@ class SplitModel(Persistent):
         self._begin(parts.head, parts.tail, parts.topology(), Connection(open_session))
         self._halves.parts = parts
 
-    def _begin(
-        self, head: Part, tail: Part | None, topology: dict[str, Any], connection: Connection
-    ) -> None:
+    def _begin(self, head: Part, tail: Part | None, topology: dict[str, Any], connection: Connection) -> None:
         """The common part of all ways to make one."""
         refusals.check_strategy()
         # The head converts its inputs itself, as the whole model does; a cast here would round them.
@@ -190,9 +188,11 @@ class SplitModel(Persistent):
     def _shared_step(self, x: Any, y: Any, sample_weight: Any, head: Pulled, options: Any) -> tuple[Any, Any]:
         """The server has the labels and computes all gradients behind the cut."""
         reply = self._bridge.train(head.smashed, y, sample_weight, **options)
+        # Before the update, which moves what regularisers look at.
+        loss = self._total_loss(x, y, sample_weight, reply.outputs, reply.loss_terms)
         with self._bridge.after(reply):
             self._update(head.gradients(self.head.trainable_variables, reply.cut_gradients))
-        return reply.outputs, self._total_loss(x, y, sample_weight, reply.outputs, reply.loss_terms)
+        return reply.outputs, loss
 
     def _label_free_step(
         self, x: Any, y: Any, sample_weight: Any, head: Pulled, options: Any
@@ -275,8 +275,8 @@ class SplitModel(Persistent):
         """Builds an unconnected half; call `connect` on it."""
         del custom_objects
         topology = json.loads(config["topology"])
-        parts = [topology[name] and Part.from_config(topology[name]) for name in ("head", "tail")]
-        return cls._of(*parts, topology, Connection(None))
+        tail = Part.from_config(topology["tail"]) if topology["tail"] else None
+        return cls._of(Part.from_config(topology["head"]), tail, topology, Connection(None))
 
     def summary(self, *args: Any, **kwargs: Any) -> None:
         """Keras' table of the client's layers, and what the server holds."""

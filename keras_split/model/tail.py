@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import tree
 
 from keras_split.partition import Part
-from keras_split.segment import share_rows
+from keras_split.segment import call_with_masks, share_rows, takes_masks
 
 
 class Tail:
@@ -24,6 +24,7 @@ class Tail:
 
     def __init__(self, part: Part, second_frontier: list[dict[str, Any]], kept: int):
         self.part = part
+        takes_masks(part.model)
         self._described = second_frontier
         self._returned = len(second_frontier) - kept
 
@@ -33,10 +34,8 @@ class Tail:
 
     def run(self, inputs: list[Any], *, training: bool) -> Any:
         """The model's outputs."""
-        for tensor, each in zip(inputs, self._described, strict=True):
-            if each["mask"] is not None:
-                tensor._keras_mask = inputs[each["mask"]]
-        return self.part.model(inputs, training=training)
+        masks = [each["mask"] for each in self._described]
+        return call_with_masks(self.part.model, inputs, masks, training=training)
 
     def graded(self, loss: Callable[[Any, Any, Any], Any], y: Any, sample_weight: Any) -> tuple[int, ...]:
         """Which of the server's tensors the loss depends on.
@@ -56,7 +55,8 @@ class Tail:
                 tape.watch(floating(inputs))
                 value = loss(y, self.run(inputs, training=True), sample_weight)
             gradients = tape.gradient(value, inputs[: self._returned])
-            found.extend(at for at, each in enumerate(gradients) if each is not None)
+            # Not `extend`: TensorFlow traces twice where metrics make their variables.
+            found[:] = [at for at, each in enumerate(gradients) if each is not None]
 
         specs = [tf.TensorSpec(each["shape"], each["dtype"]) for each in self._described]
         traced = tf.function(probe, autograph=False)

@@ -16,9 +16,7 @@ from keras_split.topology import TopologyLimits, validate
 Shapes = list[tuple[list[int | None], str]]
 
 
-def build_parts(
-    topology: dict[str, Any], custom_layers: dict[str, type] | None
-) -> tuple[Part, Part | None]:
+def build_parts(topology: dict[str, Any], custom_layers: dict[str, type] | None) -> tuple[Part, Part | None]:
     """Validates a topology and builds head and tail, with weights that the server cannot know.
 
     Raises:

@@ -59,7 +59,9 @@ def list_cuts(model: keras.Model, after: str | Sequence[str] | None = None) -> l
     """
     first = (after,) if isinstance(after, str) else tuple(after or ())
     if first and not cut_is_legal(model, first):
-        raise ValueError(f"There are no second cuts behind a cut that is not legal. Received: after={after!r}.")
+        raise ValueError(
+            f"There are no second cuts behind a cut that is not legal. Received: after={after!r}."
+        )
     flops: dict[int, int] = {}
     return [_describe(name, sections, flops) for name, sections in _legal(model, first)]
 
@@ -78,9 +80,7 @@ def cut_is_legal(model: keras.Model, cut: tuple[str, ...]) -> bool:
     return True
 
 
-def resolve(
-    model: keras.Model, cut: Sequence[str], second_cut: Sequence[str]
-) -> tuple[Sections, Graph]:
+def resolve(model: keras.Model, cut: Sequence[str], second_cut: Sequence[str]) -> tuple[Sections, Graph]:
     """The sections between two cuts, and the graph in which all names are visible.
 
     Raises:

@@ -65,15 +65,15 @@ def find_sections(graph: Graph, nodes: list[Any], second_nodes: list[Any] | None
     outputs = tree.flatten(graph.outputs)
     _check_raw_inputs(graph, rest, _read_by(rest, outputs))
     frontier = _crossing(head, _read_by(body, [] if tail else outputs))
-    sides = [_operations(each) for each in (head, body, tail)]
-    _check_sides(*sides)
+    first, middle, last = (_operations(each) for each in (head, body, tail))
+    _check_sides(first, middle, last)
     if inner is None:
-        return Sections(*sides, frontier, None, 0)
-    _check_tail(sides[2], body, outputs)
+        return Sections(first, middle, last, frontier, None, 0)
+    _check_tail(last, body, outputs)
     read = _crossing([*body, *head], _read_by(tail, outputs)).tensors
     kept = [each for each in read if id(graph.producer(each)) in front]
     second = _ordered([*(each for each in read if not _is_in(each, kept)), *kept])
-    return Sections(*sides, frontier, second, len(kept))
+    return Sections(first, middle, last, frontier, second, len(kept))
 
 
 def _front(graph: Graph, nodes: list[Any]) -> set[int]:
@@ -129,9 +129,7 @@ def _operations(nodes: list[Any]) -> list[Any]:
 def _check_raw_inputs(graph: Graph, rest: list[Any], read: set[int]) -> None:
     for tensor in tree.flatten(graph.inputs):
         if id(tensor) in read:
-            readers = [
-                node.operation.name for node in rest if _is_in(tensor, node.input_tensors)
-            ]
+            readers = [node.operation.name for node in rest if _is_in(tensor, node.input_tensors)]
             raise IllegalCut(
                 f"would send the raw input {tensor.name!r} to the server, where "
                 f"{', '.join(map(repr, readers)) or 'an output'} reads it; also name a layer that "
@@ -170,7 +168,9 @@ def _check_tail(tail: list[Any], body: list[Any], outputs: list[Any]) -> None:
 
 
 def _has_weights(operations: list[Any]) -> bool:
-    return any(getattr(each, "weights", None) for each in operations)
+    """Weights that training moves, if they are not frozen; statistics of the data hide nothing."""
+    layers = [each for each in operations if hasattr(each, "_flatten_layers")]
+    return any(inner._trainable_variables for each in layers for inner in each._flatten_layers())
 
 
 def _leaves(operations: list[Any]) -> set[tuple[int, str]]:

@@ -1,6 +1,8 @@
 """One party's part of a model, run for a remote caller: forward, backward, step, inference."""
 
+from keras_split.segment.masks import call_with_masks, takes_masks
 from keras_split.segment.placement import Mirrored, Single, placement, writes_after
+from keras_split.segment.pulls import arrived, pulled_gradients
 from keras_split.segment.rows import share_rows
 from keras_split.segment.segment import Segment, Settings
 from keras_split.segment.signature import Input, Output, Signature
@@ -17,7 +19,11 @@ __all__ = [
     "Single",
     "TracedInference",
     "TracedStep",
+    "arrived",
+    "call_with_masks",
     "placement",
+    "pulled_gradients",
     "share_rows",
+    "takes_masks",
     "writes_after",
 ]

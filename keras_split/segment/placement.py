@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras import tree
 
 from keras_split.errors import Refused
+from keras_split.segment.pulls import arrived
 
 
 class Single:
@@ -48,12 +49,12 @@ class Single:
         """
         found = tf.numpy_function(respond, tensors, [each.dtype for each in wanted])
         received = tree.flatten(found) if wanted else []
-        return [tf.ensure_shape(each, like.shape) for each, like in zip(received, wanted, strict=True)]
+        return [arrived(each, like) for each, like in zip(received, wanted, strict=True)]
 
     def hand_over(self, receive: Callable[..., None], tensors: list[Any], before: Callable[[], None]) -> None:
         """Gives a step's reply away from within its graph, before any variable is updated."""
         handed_over = tf.numpy_function(receive, tensors, [])
-        with writes_after(handed_over):
+        with writes_after(lambda: handed_over):
             before()
 
 
@@ -148,15 +149,21 @@ def placement(strategy: str, replicas: int = 0) -> Single | Mirrored:
 
 
 @contextlib.contextmanager
-def writes_after(first: tf.Operation) -> Iterator[None]:
+def writes_after(make_first: Callable[[], tf.Operation]) -> Iterator[None]:
     """Lets operations that are made within write to variables only after another has run.
 
     `tf.control_dependencies` would hold back the arithmetic as well, and TensorFlow does not rewrite
     arithmetic with such dependencies: the update would round in another way than the unsplit model's.
+
+    Args:
+        make_first: Returns the other; called at the end.
     """
-    known = len(first.graph.get_operations())
+    graph = tf.compat.v1.get_default_graph()
+    known = len(graph.get_operations())
     yield
-    for operation in first.graph.get_operations()[known:]:
+    made = graph.get_operations()[known:]
+    first = make_first()
+    for operation in made:
         touches = any(each.dtype == tf.resource for each in operation.inputs)
         if touches and operation.op_def.is_stateful and operation.type != "ReadVariableOp":
             operation._add_control_input(first)

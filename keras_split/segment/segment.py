@@ -10,7 +10,9 @@ import keras
 import tensorflow as tf
 from keras import tree
 
+from keras_split.segment.masks import call_with_masks, takes_masks
 from keras_split.segment.placement import Mirrored, Single
+from keras_split.segment.pulls import pulled_gradients
 from keras_split.segment.rows import share_rows
 from keras_split.segment.signature import Output, Signature
 from keras_split.segment.traced import (
@@ -61,7 +63,7 @@ class Segment:
         *,
         shares_labels: bool = True,
     ):
-        self.model = model
+        self.model = takes_masks(model)
         self._shares_labels = shares_labels
         self.optimizer: Any = None
         self._losses = losses
@@ -120,10 +122,7 @@ class Segment:
         self.optimizer.finalize_variable_values(self.model.trainable_variables)
 
     def _forward(self, smashed: list[Any], training: bool) -> Any:
-        for tensor, mask in zip(smashed, self._masks, strict=True):
-            if mask is not None:
-                tensor._keras_mask = smashed[mask]
-        return self.model(smashed, training=training)
+        return call_with_masks(self.model, smashed, self._masks, training=training)
 
     def _describe(self, y_pred: Any, outputs_only: bool = False) -> Description:
         losses = [] if outputs_only else self._losses()
@@ -149,7 +148,7 @@ class Segment:
         else:
             graded = [tree.flatten(y_pred)[at] for at in signature.graded]
             received = self._place.ask(respond, tensors, graded)
-            gradients = _gradients(tape, [*graded, *total], sources, received)
+            gradients = pulled_gradients(tape, list(zip(graded, received, strict=True)), total, sources)
             tensors = []  # They have been sent.
         cut, own = gradients[: len(wanted)], gradients[len(wanted) :]
         for at, gradient in zip(wanted, cut, strict=True):
@@ -180,11 +179,3 @@ class Segment:
         else:
             # A frozen part still takes part in schedules that count iterations.
             self.optimizer.iterations.assign_add(1)
-
-
-def _gradients(tape: Any, targets: list[Any], sources: list[Any], first: list[Any]) -> list[Any]:
-    """Gradients of targets, of which the first come with gradients of their own and the rest with 1."""
-    if not targets:
-        return [None] * len(sources)
-    rest = [tf.ones_like(each) for each in targets[len(first) :]]
-    return tape.gradient(targets, sources, output_gradients=[*first, *rest])

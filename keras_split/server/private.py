@@ -33,7 +33,8 @@ def main(folder: Path, parent: int) -> None:
         max_calls=settings["max_calls"],
         deterministic=settings["deterministic"],
         # One client has nobody to be combined with, and gets the whole model's bits.
-        serving=ServingOptions(combine_below=0),
+        # Nor does anybody wait while it computes its last layers.
+        serving=ServingOptions(combine_below=0, gradient_seconds=600.0),
     )
     serve_owner(options, parent, ready=lambda address: _publish(folder / "address", address))
     # An owner that was killed has left its keys here.

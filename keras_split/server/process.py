@@ -65,25 +65,31 @@ class ServerOptions:
 
 
 def serve_model(
-    source: str, cut: Sequence[str], options: ServerOptions, ready: Callable[[str], None]
+    source: str,
+    cut: Sequence[str],
+    second_cut: Sequence[str],
+    options: ServerOptions,
+    ready: Callable[[str], None],
 ) -> None:
     """Serves the body of a model until SIGTERM or SIGINT.
 
     Args:
         source: A `.keras` file or `package.module:function`.
         cut: Names of the cut's layers.
+        second_cut: Those behind which the client's part begins again; empty to share labels.
         options: The process.
         ready: Called with `host:port` once calls are accepted.
     """
     _prepare_tensorflow(options)
     with tempfile.TemporaryDirectory() as scratch, _occupied(options.checkpoint_directory):
-        served = _serve_from(source, cut, options, Path(scratch))
+        served = _serve_from(source, (cut, second_cut), options, Path(scratch))
         hosting = Hosting(options.serving, Path(scratch), accepts_bodies=False)
         hosting.serve(served)
         _log.info(
-            "Serving the body of %r behind %s: %s parameters, update %d, topology %s.",
+            "Serving the body of %r behind %s%s: %s parameters, update %d, topology %s.",
             served.topology["name"],
             ", ".join(map(repr, served.topology["cut"])),
+            _until(served.topology["second_cut"]),
             f"{served.segment.model.count_params():,}",
             served.turns.version,
             served.digest[:12],
@@ -108,12 +114,20 @@ def _prepare_tensorflow(options: ServerOptions) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def _serve_from(source: str, cut: Sequence[str], options: ServerOptions, scratch: Path) -> Served:
+def _serve_from(
+    source: str, cuts: tuple[Sequence[str], Sequence[str]], options: ServerOptions, scratch: Path
+) -> Served:
+    if cuts[1] and options.serving.strategy != "single":
+        raise ValueError(
+            "A label-free step stops in its midst for the client's gradients, and several devices "
+            "cannot stop there together. Leave `--strategy` or `--second-cut` out. "
+            f"Received: strategy={options.serving.strategy!r}."
+        )
     # Under a strategy's scope, since variables are mirrored from the moment they exist.
     place = placement(options.serving.strategy, options.serving.replicas)
     with place.scope():
         model = load_model(source)
-        parts = partition(model, tuple(cut))
+        parts = partition(model, *map(tuple, cuts))
     settings = settings_of(model)
     shelf = Shelf(options.checkpoint_directory or scratch / "snapshots", options.keep)
     served = Served(parts.topology(), parts.body, Numerics.current(), shelf, options.serving, place)
@@ -167,6 +181,10 @@ def _finish(hosting: Hosting, options: ServerOptions, listener: Listener) -> Non
     finally:
         listener.stop(_GRACE_SECONDS)
     _log.info("Stopped.")
+
+
+def _until(second_cut: list[str]) -> str:
+    return f" to {', '.join(map(repr, second_cut))}, label-free" if second_cut else ""
 
 
 def _occupied(folder: Path | None) -> contextlib.AbstractContextManager[None]:

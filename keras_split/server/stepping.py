@@ -28,9 +28,7 @@ def compute(step: TracedStep, values: Sequence[np.ndarray], segment: Segment, ca
         step(values, once)
 
 
-def compute_finite(
-    step: TracedStep, values: Sequence[np.ndarray], segment: Segment, caller: Caller
-) -> None:
+def compute_finite(step: TracedStep, values: Sequence[np.ndarray], segment: Segment, caller: Caller) -> None:
     """Computes a step, and answers only if it left finite numbers everywhere.
 
     The gradients themselves are not looked at: a graph that showed them would round in another way

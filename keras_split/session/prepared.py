@@ -105,9 +105,7 @@ class Prepared:
         """What its second half brings."""
         return tuple(each for each in self.outputs if each.role == "cut_gradient")
 
-    def check(
-        self, values: Sequence[np.ndarray], target: str, wanted: Sequence[Output]
-    ) -> list[np.ndarray]:
+    def check(self, values: Sequence[np.ndarray], target: str, wanted: Sequence[Output]) -> list[np.ndarray]:
         """Returns the values if they are what was agreed on.
 
         Raises:

@@ -57,6 +57,15 @@ def shareable() -> keras.Model:
     return model
 
 
+def telling() -> keras.Model:
+    """Labels and outputs of many bits, which can be recognised among bytes."""
+    model = small()
+    outputs = layers.Dense(CLASSES, name="numbers")(model.get_layer("high_drop").output)
+    model = keras.Model(model.inputs, outputs, name="telling")
+    model.compile("adam", "mse")
+    return model
+
+
 def data() -> tuple[np.ndarray, np.ndarray]:
     """`BATCHES` full batches, the same ones in every process."""
     random = np.random.default_rng(3)

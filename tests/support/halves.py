@@ -68,9 +68,20 @@ def connect(
         options: Further arguments of `SplitModel.connect`.
     """
     split = SplitModel.connect(address or server.address, server.credentials(), timeouts=timeouts, **options)
-    start = named_variables(partition(whole_model(build), bodies.CUT).head.model)
-    write(named_variables(split.head), read(start))
+    start_as_whole(split, build)
     return split
+
+
+def start_as_whole(split: SplitModel, build: Callable[[], keras.Model] = bodies.small) -> None:
+    """Gives the client's parts the weights that they have in the whole model."""
+    parts = partition(whole_model(build), bodies.CUT, second_cut_of(split))
+    for own, like in zip(split._halves.own, parts.sides["client"], strict=True):
+        write(named_variables(own.model), read(named_variables(like.model)))
+
+
+def second_cut_of(split: SplitModel) -> list[str] | None:
+    """None where labels are shared."""
+    return split._halves.topology["second_cut"] or None
 
 
 def hurry(split: SplitModel, **seconds: float) -> None:
@@ -87,18 +98,18 @@ def kept_state(split: SplitModel, server: Server) -> dict[str, np.ndarray]:
     version, nonce = map(int, split.get_weights()[-1])
     found = Shelf(server.checkpoints).get(Ticket(version, nonce))
     assert found is not None
-    return label_slots(found[0])
+    return label_slots(found[0], second_cut_of(split))
 
 
-def label_slots(bundle: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def label_slots(bundle: dict[str, np.ndarray], second_cut: list[str] | None = None) -> dict[str, np.ndarray]:
     """A snapshot of the body, with the optimizer's variables under their owners' names."""
     model = whole_model()
-    return labelled(bundle, model.optimizer, partition(model, bodies.CUT).body.model)
+    return labelled(bundle, model.optimizer, partition(model, bodies.CUT, second_cut).body.model)
 
 
 def assert_equal_halves(whole: keras.Model, split: SplitModel, server: Server) -> None:
     """Passes if both halves are, to the last bit of every variable, what the whole model is."""
-    client, body = states_of_whole(whole, bodies.CUT)
+    client, body = states_of_whole(whole, bodies.CUT, second_cut_of(split))
     assert_same_arrays(client, client_state(split), "client")
     assert_same_arrays(body, kept_state(split, server), "server")
 

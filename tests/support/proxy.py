@@ -20,6 +20,9 @@ class Proxy:
     Args:
         target: `host:port` of the server.
 
+    Attributes:
+        sent_up: All that clients have sent.
+
     Example:
         `proxy.after("up", 300, proxy.cut)` breaks the line 300 bytes further upstream.
     """
@@ -31,6 +34,7 @@ class Proxy:
         self._lock = threading.Lock()
         self._lines: list[_Line] = []
         self._trap: _Trap | None = None
+        self.sent_up = bytearray()
         self.delay_seconds = 0.0
         self.connections = 0
         self.refuses = False
@@ -118,6 +122,8 @@ class Proxy:
     def _forward(self, direction: Direction, piece: bytes, sink: socket.socket) -> None:
         if self.delay_seconds:
             time.sleep(self.delay_seconds)
+        if direction == "up":
+            self.sent_up += piece
         passing, action = self._sprung(direction, piece)
         if not self.swallows:
             sink.sendall(piece[:passing])

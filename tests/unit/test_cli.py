@@ -126,7 +126,7 @@ def test_cuts_finds_functions_of_the_current_folder(tmp_path, monkeypatch, model
 def test_serve_hands_every_option_to_the_server(tmp_path, monkeypatch, model_file):
     calls = []
 
-    def serve_model(source, cut, options, ready):
+    def serve_model(source, cut, second_cut, options, ready):
         calls.append((source, cut, options))
         ready("localhost:1234")
 

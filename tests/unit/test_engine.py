@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from keras_split.errors import RemoteFailure
+from keras_split.errors import ConnectionLost, DeadlineExceeded, RemoteFailure
 from keras_split.server.engine import Engine
 from keras_split.server.lock import ReadersWriter
 
@@ -60,13 +60,13 @@ def test_changes_run_in_their_order_on_one_thread(engine, threads):
 def test_an_answer_is_there_before_the_rest_of_the_work(engine):
     rest = Held()
 
-    def work(answer):
-        answer("early")
+    def work(dialogue):
+        dialogue.answer("early")
         rest()
 
-    found, go_on = engine.change_and_answer(work)
-    go_on()
-    assert found == "early"
+    dialogue = engine.begin(work)
+    assert dialogue.listen() == (True, "early")
+    dialogue.go_on()
     wait(rest.begun)
     rest.may_end.set()
     assert engine.change(lambda: "next") == "next"
@@ -76,23 +76,25 @@ def test_the_rest_begins_even_if_the_answer_never_leaves(engine):
     rest = Held()
     rest.may_end.set()
 
-    def work(answer):
-        answer("early")
+    def work(dialogue):
+        dialogue.answer("early")
         rest()
 
     # A client that died takes no answer, and `go_on` is not called.
-    engine.change_and_answer(work)
+    engine.begin(work).listen()
     wait(rest.begun)
 
 
 def test_inference_waits_for_the_whole_of_a_change(engine, threads):
     rest = Held()
 
-    def work(answer):
-        answer("early")
+    def work(dialogue):
+        dialogue.answer("early")
         rest()
 
-    engine.change_and_answer(work)[1]()
+    dialogue = engine.begin(work)
+    dialogue.listen()
+    dialogue.go_on()
     wait(rest.begun)
     asked = threads.submit(engine.infer, lambda: rest.may_end.is_set())
     rest.may_end.set()
@@ -117,11 +119,11 @@ def test_a_change_that_fails_tells_its_caller_and_hurts_no_other(engine, error):
 
 
 def test_a_rest_that_fails_is_remembered_until_a_whole_state_is_back(engine):
-    def work(answer):
-        answer("early")
+    def work(dialogue):
+        dialogue.answer("early")
         raise ValueError("the optimizer broke")
 
-    assert engine.change_and_answer(work)[0] == "early"
+    assert engine.begin(work).listen() == (True, "early")
     engine.change(lambda: None)
     with pytest.raises(RemoteFailure, match=r"inside an update \(ValueError\).*Restore both halves"):
         engine.check()
@@ -129,14 +131,40 @@ def test_a_rest_that_fails_is_remembered_until_a_whole_state_is_back(engine):
     engine.check()
 
 
+def test_work_may_ask_before_it_answers(engine):
+    dialogue = engine.begin(lambda dialogue: dialogue.answer(dialogue.ask("question") + 1))
+    assert dialogue.listen() == (False, "question")
+    dialogue.reply(41)
+    assert dialogue.listen() == (True, 42)
+
+
+def test_an_exception_in_place_of_a_reply_ends_the_work(engine):
+    dialogue = engine.begin(lambda dialogue: dialogue.answer(dialogue.ask("question")))
+    dialogue.listen()
+    dialogue.reply(ConnectionLost("gone"))
+    with pytest.raises(ConnectionLost, match="gone"):
+        dialogue.listen()
+    engine.check()
+
+
+def test_a_question_that_nobody_replies_to_does_not_hold_the_model_for_ever():
+    engine = Engine(gradient_seconds=0.05)
+    dialogue = engine.begin(lambda dialogue: dialogue.answer(dialogue.ask("question")))
+    dialogue.listen()
+    with pytest.raises(DeadlineExceeded, match=r"within 0.05 s.*Nothing was applied.*--gradient-seconds"):
+        dialogue.listen()
+    assert engine.infer(lambda: "free") == "free"
+    engine.stop()
+
+
 def test_stopping_finishes_what_was_asked_for():
     engine, done = Engine(), []
 
-    def work(answer):
-        answer(None)
+    def work(dialogue):
+        dialogue.answer(None)
         done.append("rest")
 
-    engine.change_and_answer(work)
+    engine.begin(work).listen()
     engine.stop()
     assert done == ["rest"]
     with pytest.raises(RuntimeError):

@@ -1,0 +1,226 @@
+"""A label-free step is whole or has not been, and what must stay with the client stays there."""
+
+from __future__ import annotations
+
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_split import SplitModel
+from keras_split.errors import ConnectionLost, DeadlineExceeded, NotFinite, ProtocolError
+from keras_split.session import Session
+from support import bodies
+from support.halves import (
+    AtBatch,
+    Start,
+    Witness,
+    assert_equal_halves,
+    connect,
+    second_cut_of,
+    train,
+    trained_whole,
+    whole_model,
+)
+from support.processes import Process, Server
+from support.proxy import Proxy
+
+SECOND_CUT = "high_norm"
+BAD = 2
+
+
+@pytest.fixture(scope="module")
+def server(pki, tmp_path_factory):
+    """One for all tests of this file; it waits for gradients for a second."""
+    options = ["--second-cut", SECOND_CUT, "--seed", str(bodies.SEED), "--gradient-seconds", "1"]
+    folder = tmp_path_factory.mktemp("label_free")
+    with Server(pki, folder, "support.bodies:small", bodies.CUT, *options, "--nan", "refuse") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def line(server):
+    with Proxy(server.address) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def only_client(line, server):
+    split = connect(server, line.address)
+    yield split
+    split.close()
+
+
+@pytest.fixture(scope="module")
+def beginning(server, tmp_path_factory):
+    return Start(server, tmp_path_factory.mktemp("label_free_start") / "start.weights.h5")
+
+
+@pytest.fixture
+def client(only_client, beginning, line):
+    line.mend()
+    yield beginning.load(only_client)
+    line.mend()
+
+
+def test_a_client_of_a_server_trains_as_the_whole_model(client, server):
+    assert second_cut_of(client) == [SECOND_CUT]
+    whole = whole_model()
+    expected = train(whole, validation_split=0.2, epochs=2).history
+    found = train(client, validation_split=0.2, epochs=2).history
+    assert {name: found[name] for name in expected} == expected
+    assert_equal_halves(whole, client, server)
+
+
+# A step takes some 650 bytes up and down for each of its two halves.
+@pytest.mark.parametrize(
+    ("direction", "count"),
+    [
+        ("up", 1),
+        ("up", 300),
+        ("up", 750),
+        ("up", 1000),
+        ("down", 1),
+        ("down", 300),
+        ("down", 700),
+        ("down", 1100),
+    ],
+)
+def test_a_step_cut_anywhere_is_applied_once(client, line, server, direction, count):
+    before = server_steps(server)
+    train(client, callbacks=[AtBatch(BAD, lambda: line.after(direction, count, line.cut))])
+    assert line.connections == 1
+    assert server_steps(server) - before == bodies.BATCHES
+    assert_equal_halves(trained_whole(), client, server)
+
+
+def server_steps(server):
+    observer = server.observer()
+    try:
+        return observer.status().steps
+    finally:
+        observer.close()
+
+
+def breaking(monkeypatch, change):
+    """Does something to the second half of the step `BAD`."""
+    honest = Session.backward
+
+    def backward(session, gradients):
+        return change(session, gradients) if session.version == BAD else honest(session, gradients)
+
+    monkeypatch.setattr(Session, "backward", backward)
+    return honest
+
+
+def assert_refused_whole(client, server, monkeypatch, kind, advice):
+    witness = Witness(BAD, lambda: None)
+    with pytest.raises(kind, match=advice):
+        train(client, callbacks=[witness])
+    witness.assert_unchanged(client)
+    monkeypatch.undo()
+    x, y = bodies.data()
+    rest = slice(BAD * bodies.BATCH, None)
+    client.fit(x[rest], y[rest], batch_size=bodies.BATCH, shuffle=False, verbose=0)
+    assert_equal_halves(trained_whole(), client, server)
+
+
+def test_a_client_that_goes_away_between_the_halves_leaves_no_trace(client, server, monkeypatch):
+    def go_away(session, gradients):
+        raise ConnectionLost("The program ends here.")
+
+    breaking(monkeypatch, go_away)
+    assert_refused_whole(client, server, monkeypatch, ConnectionLost, "ends here")
+
+
+def test_gradients_that_come_too_late_are_refused(client, server, monkeypatch):
+    def dawdle(session, gradients):
+        time.sleep(1.5)
+        return honest(session, gradients)
+
+    honest = breaking(monkeypatch, dawdle)
+    advice = "did not come within 1 s.*Nothing was applied.*--gradient-seconds"
+    assert_refused_whole(client, server, monkeypatch, DeadlineExceeded, advice)
+
+
+@pytest.mark.parametrize("wrong", [lambda g: g[:, :-1], lambda g: g[:-1], lambda g: g.astype("float64")])
+def test_gradients_that_do_not_fit_are_refused(client, server, monkeypatch, wrong):
+    def lie(session, gradients):
+        return honest(session, [wrong(each) for each in gradients])
+
+    honest = breaking(monkeypatch, lie)
+    assert_refused_whole(client, server, monkeypatch, ProtocolError, "do not fit the outputs")
+
+
+def test_gradients_that_are_not_finite_are_refused_where_the_server_says_so(client, server, monkeypatch):
+    def spoil(session, gradients):
+        return honest(session, [np.full_like(each, np.nan) for each in gradients])
+
+    honest = breaking(monkeypatch, spoil)
+    assert_refused_whole(client, server, monkeypatch, NotFinite, "--nan refuse")
+
+
+def test_a_step_that_waits_does_not_keep_others_waiting_for_ever(client, server, monkeypatch):
+    other = connect(server)
+    expected = other.predict(bodies.data()[0], verbose=0)
+
+    def look(session, gradients):
+        with pytest.warns(UserWarning, match="The server's half has seen"):
+            found.append(other.predict(bodies.data()[0], verbose=0))
+        return honest(session, gradients)
+
+    found: list[np.ndarray] = []
+    honest = breaking(monkeypatch, look)
+    with pytest.raises(DeadlineExceeded):
+        train(client)  # It waits for the other, who waits for its step.
+    assert found[0].shape == expected.shape
+    other.close()
+
+
+class Seen(keras.callbacks.Callback):
+    """Outputs and labels of every step, as bytes."""
+
+    def __init__(self):
+        super().__init__()
+        self.arrays: list[np.ndarray] = []
+
+    def of(self, model):
+        compute_metrics = model.compute_metrics
+
+        def seeing(x, y, y_pred, sample_weight=None):
+            tf.numpy_function(lambda *found: self.arrays.extend(found), [y, y_pred], [])
+            return compute_metrics(x, y, y_pred, sample_weight)
+
+        model.compute_metrics = seeing
+        return self
+
+
+@pytest.fixture(params=[(), ("--second-cut", SECOND_CUT)], ids=["labels shared", "label-free"])
+def open_line(request, tmp_path):
+    """A line without encryption, for which a user has to ask by name."""
+    command = ["-m", "keras_split", "serve", "support.bodies:telling", "--cut", bodies.CUT, "--port", "0"]
+    with (
+        Process([*command, "--insecure", *request.param], tmp_path / "server.log", {}) as process,
+        Proxy(process.line("Listening on ")) as proxy,
+    ):
+        yield proxy, bool(request.param)
+
+
+def test_no_label_no_output_and_no_loss_leaves_the_client(open_line):
+    proxy, label_free = open_line
+    split = SplitModel.connect(proxy.address, insecure=True)
+    seen = Seen().of(split)
+    x, _ = bodies.data()
+    labels = np.random.default_rng(9).normal(size=(len(x), bodies.CLASSES)).astype("float32")
+    history = split.fit(x, labels, batch_size=bodies.BATCH, epochs=2, verbose=0, validation_data=(x, labels))
+    outputs = split.predict(x, verbose=0)
+    split.close()
+    sent = bytes(proxy.sent_up)
+    assert len(seen.arrays) > 2 * bodies.BATCHES
+    rows = [row.tobytes() for array in (*seen.arrays, labels, outputs) for row in array]
+    losses = [np.float32(each).tobytes() for name in ("loss", "val_loss") for each in history.history[name]]
+    found = [each for each in (*rows, *losses) if each in sent]
+    # Where labels are shared they are found, so that the test would see them.
+    assert (not found) if label_free else (labels[0].tobytes() in found)
