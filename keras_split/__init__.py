@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from keras_split.errors import SplitError
     from keras_split.model import SplitModel
     from keras_split.partition import Cut, list_cuts
-    from keras_split.session import Timeouts
+    from keras_split.session import Server, Timeouts
     from keras_split.transport import Credentials
     from keras_split.verification.report import Report
     from keras_split.verification.verify import verify
@@ -21,6 +21,7 @@ __all__ = [
     "Credentials",
     "Cut",
     "Report",
+    "Server",
     "SplitError",
     "SplitModel",
     "Timeouts",
@@ -35,6 +36,7 @@ _ROOMS = {
     "Credentials": "transport",
     "Cut": "partition",
     "Report": "verification",
+    "Server": "session",
     "SplitError": "errors",
     "SplitModel": "model",
     "Timeouts": "session",

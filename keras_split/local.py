@@ -27,6 +27,10 @@ from keras_split.transport import Credentials
 
 _START_SECONDS = 120.0
 _MAX_CALLS = 1024
+_ADVICE = (
+    "It was this program's private server: build the SplitModel anew, with `checkpoint_dir=` if "
+    "BackupAndRestore is to find its snapshots."
+)
 
 
 class LocalServer:
@@ -53,7 +57,7 @@ class LocalServer:
             ConnectionLost: The process did not come up; the text has the end of its log.
         """
         credentials = Credentials.from_directory(self.folder / "pki" / "owner")
-        return Session(self._address(), credentials, timeouts=timeouts)
+        return Session(self._address(), credentials, timeouts=timeouts, advice=_ADVICE)
 
     def stop(self) -> None:
         """Ends the process and removes its files. Safe to call twice."""

@@ -49,8 +49,8 @@ class Numerics:
         """Within, this process has these settings; other builds wait."""
         with _IN_USE:
             before = Numerics.current()
-            self._set()
             try:
+                self._set()
                 yield
             finally:
                 before._set()

@@ -14,8 +14,10 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 PRESENT_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
-def check_model(ctx: click.Context, param: click.Parameter, value: str) -> str:
+def check_model(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     """Takes a `.keras` file or `package.module:function`, before TensorFlow is loaded."""
+    if value is None:
+        return None  # Click itself asks for it where it is required.
     if not value.endswith(".keras"):
         return _check_function(value, "a .keras file or package.module:function")
     if not Path(value).is_file():
@@ -42,6 +44,11 @@ def second_cut_option(function: Function) -> Function:
         metavar="NAME",
         help="Last layer of the server's part, for training without its labels; may be repeated.",
     )(function)
+
+
+def optional_model_argument(function: Function) -> Function:
+    """Adds MODEL, which may be left out."""
+    return click.argument("model", metavar="[MODEL]", required=False, callback=check_model)(function)
 
 
 def tls_options(whose: str) -> Callable[[Function], Function]:

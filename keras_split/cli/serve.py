@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from keras_split.cli.bodies import check_role
 from keras_split.cli.parameters import (
     FOLDER,
     check_tls,
-    model_argument,
+    optional_model_argument,
     second_cut_option,
     tls_options,
 )
@@ -30,15 +31,19 @@ _POSITIVE = click.IntRange(min=1)
 
 
 @click.command(short_help="Serve the larger part of a model.")
-@model_argument
+@optional_model_argument
 @click.option(
     "--cut",
     multiple=True,
-    required=True,
     metavar="NAME",
     help="Layer behind which the server's part begins; may be repeated.",
 )
 @second_cut_option
+@click.option(
+    "--accept-bodies",
+    is_flag=True,
+    help="In place of MODEL: build and run bodies of every client that has a certificate.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=50051, show_default=True, help="0 picks one.")
 @tls_options("server")
@@ -106,21 +111,40 @@ _POSITIVE = click.IntRange(min=1)
     show_default=True,
     help="With --second-cut: how long a step, and inference with it, waits for its client.",
 )
-def serve(model: str, cut: tuple[str, ...], second_cut: tuple[str, ...], **given: Any) -> None:
+@click.pass_context
+def serve(
+    context: click.Context,
+    model: str | None,
+    cut: tuple[str, ...],
+    second_cut: tuple[str, ...],
+    accept_bodies: bool,
+    **given: Any,
+) -> None:
     """Serve the part of a compiled MODEL behind a cut, until SIGTERM or Ctrl-C.
+
+    With --accept-bodies there is no MODEL: clients bring bodies of their own, as a search for a cut
+    does. Whoever has a certificate of the authority may then use this machine's time and memory.
 
     Prints `Listening on HOST:PORT` when it accepts calls. Stopping finishes the step that runs, and
     keeps the state if there is a --checkpoint-dir.
     """
+    check_role(context, accept_bodies)
     check_tls(given["certificates"], given["insecure"], _ADVICE)
     _check_address(given["host"], given["insecure"], given["bind_any"])
     start_tensorflow()
     allow_modules_here()
-    from keras_split.server import serve_model
+    from keras_split.server import serve_clients, serve_model
 
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     options = _options(**given)
-    serve_model(model, cut, second_cut, options, lambda at: click.echo(f"Listening on {at}"))
+    if model is None:
+        serve_clients(options, _tell)
+    else:
+        serve_model(model, cut, second_cut, options, _tell)
+
+
+def _tell(address: str) -> None:
+    click.echo(f"Listening on {address}")
 
 
 def _check_address(host: str, insecure: bool, bind_any: bool) -> None:

@@ -47,6 +47,8 @@ class SplitModel(Persistent):
         checkpoint_dir: Folder for the private server's snapshots, which let BackupAndRestore and
             ModelCheckpoint survive this process. None keeps them for as long as the process runs.
         timeouts: Deadlines.
+        server: Where the body is placed: a `keras_split.Server` that accepts bodies, or None for the
+            private server process of this program.
 
     Example:
 
@@ -68,10 +70,11 @@ class SplitModel(Persistent):
         *,
         checkpoint_dir: str = "",
         timeouts: Timeouts | None = None,
+        server: Any = None,
     ):
         parts = partition(model, cut, second_cut)
         refusals.check_policy(model._flatten_layers())
-        server = local_server()  # Comes up while the user's program goes on.
+        server = server or local_server()  # Which comes up while the user's program goes on.
         open_session = partial(private_session, parts, server.session, str(checkpoint_dir), timeouts)
         self._begin(parts.head, parts.tail, parts.topology(), Connection(open_session))
         self._halves.parts = parts

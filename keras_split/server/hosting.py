@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import json
 import secrets
-import tempfile
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ import numpy as np
 from keras_split.errors import Refused, TopologyError
 from keras_split.numerics import Numerics
 from keras_split.partition import Part, named_variables
+from keras_split.server.admission import Admission
 from keras_split.server.served import Served, ServingOptions
 from keras_split.state import Shelf, write
 
@@ -27,13 +26,14 @@ class Hosting:
     Args:
         options: How bodies are served.
         scratch: For snapshots of bodies whose owner names no folder.
-        accepts_bodies: Whether clients may place bodies here.
+        admission: Who may place bodies here.
     """
 
-    def __init__(self, options: ServingOptions, scratch: Path, *, accepts_bodies: bool):
+    def __init__(self, options: ServingOptions, scratch: Path, admission: Admission):
+        self.check_settings = admission.check_settings
         self._options = options
         self._scratch = scratch
-        self._accepts_bodies = accepts_bodies
+        self._admission = admission
         self._models: dict[str, Served] = {}
         self._lock = threading.Lock()
 
@@ -45,13 +45,13 @@ class Hosting:
         """Builds a client's body with its state, and returns the name to ask for it.
 
         Raises:
-            Refused: This server serves a model of its own.
-            TopologyError: A body that cannot be built here.
+            Refused: This server takes none, or not so.
+            TopologyError: A body that cannot or must not be built here.
         """
-        if not self._accepts_bodies:
-            raise Refused("This server serves a model of its own and hosts no other.")
-        served = self._build(json.loads(body_json), folder, state)
-        name = f"{served.topology['name']}-{secrets.token_hex(4)}"
+        config = self._admission.admit(json.loads(body_json), folder)
+        # As hard to guess as a key: who knows it may use the body.
+        name = f"{config['topology']['name']}-{secrets.token_hex(16)}"
+        served = self._build(config, Path(folder) if folder else self._folder(name), state)
         with self._lock:
             self._models[name] = served
         return name
@@ -63,7 +63,7 @@ class Hosting:
             Refused: There is none of that name.
         """
         with self._lock:
-            if not name and len(self._models) == 1:
+            if not name and len(self._models) == 1 and self._admission.tells_the_only_one:
                 return next(iter(self._models.values()))
             if name not in self._models:
                 raise Refused(
@@ -72,33 +72,28 @@ class Hosting:
             return self._models[name]
 
     def drop(self, name: str) -> None:
-        """Forgets a hosted body."""
+        """Forgets a hosted body, and snapshots for which its owner named no folder."""
         with self._lock:
             self._models.pop(name, None)
+        shutil.rmtree(self._folder(name), ignore_errors=True)
 
     def all(self) -> list[Served]:
         """Every model."""
         with self._lock:
             return list(self._models.values())
 
-    def _build(self, config: dict[str, Any], folder: str, state: list[np.ndarray]) -> Served:
-        _import_all(config["modules"])
+    def _folder(self, name: str) -> Path:
+        # The part before is the client's choice, and might lead out of here.
+        return self._scratch / name.rpartition("-")[2]
+
+    def _build(self, config: dict[str, Any], folder: Path, state: list[np.ndarray]) -> Served:
         numerics = Numerics(**config["numerics"])
         with numerics.applied():
             body = _rebuild(config["body"])
         variables = named_variables(body.model)
         write(variables, dict(zip(config["variables"], state, strict=True)))
         _settle_statistics(body)
-        where = Path(folder) if folder else Path(tempfile.mkdtemp(dir=self._scratch))
-        return Served(config["topology"], body, numerics, Shelf(where), self._options, owned=True)
-
-
-def _import_all(modules: list[str]) -> None:
-    """Runs what registers the owner's own layers and functions."""
-    for module in modules:
-        # Keras names the object that is missing in the end, if it is needed at all.
-        with contextlib.suppress(ImportError):
-            importlib.import_module(module)
+        return Served(config["topology"], body, numerics, Shelf(folder), self._options, owned=True)
 
 
 def _settle_statistics(body: Part) -> None:

@@ -20,6 +20,7 @@ from grpc_reflection.v1alpha import reflection
 from keras_split.numerics import Numerics
 from keras_split.partition import partition
 from keras_split.segment import placement
+from keras_split.server import admission
 from keras_split.server.hosting import Hosting
 from keras_split.server.served import Served, ServingOptions
 from keras_split.server.service import SplitService
@@ -83,7 +84,7 @@ def serve_model(
     _prepare_tensorflow(options)
     with tempfile.TemporaryDirectory() as scratch, _occupied(options.checkpoint_directory):
         served = _serve_from(source, (cut, second_cut), options, Path(scratch))
-        hosting = Hosting(options.serving, Path(scratch), accepts_bodies=False)
+        hosting = Hosting(options.serving, Path(scratch), admission.nobody())
         hosting.serve(served)
         _log.info(
             "Serving the body of %r behind %s%s: %s parameters, update %d, topology %s.",
@@ -103,8 +104,22 @@ def serve_owner(options: ServerOptions, parent: int, ready: Callable[[str], None
     stop = threading.Event()
     threading.Thread(target=_watch, args=(parent, stop), daemon=True).start()
     with tempfile.TemporaryDirectory() as scratch:
-        hosting = Hosting(options.serving, Path(scratch), accepts_bodies=True)
+        hosting = Hosting(options.serving, Path(scratch), admission.owner())
         _run(hosting, options, ready, stop)
+
+
+def serve_clients(options: ServerOptions, ready: Callable[[str], None]) -> None:
+    """Hosts bodies for everyone who has a certificate, until SIGTERM or SIGINT.
+
+    Args:
+        options: The process; without `insecure`, `seed` and `checkpoint_directory`.
+        ready: Called with `host:port` once calls are accepted.
+    """
+    _prepare_tensorflow(options)
+    with tempfile.TemporaryDirectory() as scratch:
+        hosting = Hosting(options.serving, Path(scratch), admission.clients())
+        _log.info("Building and running bodies of clients that have a certificate of this authority.")
+        _run(hosting, options, ready, threading.Event())
 
 
 def _prepare_tensorflow(options: ServerOptions) -> None:

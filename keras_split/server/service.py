@@ -47,6 +47,7 @@ class SplitService:
             check_peer(request.peer, "client")
             served = self._hosting.find(request.model)
             if request.settings_json:
+                self._hosting.check_settings(request.settings_json)
                 served.settle(request.settings_json)
             return self._welcome(served, request.model)
 

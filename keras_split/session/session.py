@@ -41,6 +41,7 @@ class Session:
         insecure: Without TLS, on loopback only.
         timeouts: Deadlines.
         limits: Ceilings on replies.
+        advice: What the user can do when the server that holds this session's body is gone.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Session:
         insecure: bool = False,
         timeouts: Timeouts | None = None,
         limits: Limits | None = None,
+        advice: str = "",
     ):
         self.target = target
         self.version = 0
@@ -63,6 +65,7 @@ class Session:
             when_opened=self._forget_streams,
         )
         self._timeouts = timeouts or Timeouts()
+        self._advice = advice
         self._client = secrets.token_hex(8)
         self._model = ""
         self._digest = ""
@@ -88,7 +91,7 @@ class Session:
         self.version, self._lineage = other.version, other._lineage
 
     def host(self, body: dict[str, Any], state: Sequence[np.ndarray], folder: str) -> None:
-        """Places a body on a private server, where it stays until this session is closed."""
+        """Places a body on a server that accepts it, where it stays until this session is closed."""
         self._hosting = self._converse("Host")
         request = pb.Host(body_json=json.dumps(body), checkpoint_directory=folder)
         reply = self._hosting.ask(pb.Header(host=request), state, ("hosted",), self._timeouts.state_seconds)
@@ -338,10 +341,7 @@ class Session:
     def _with_advice(self, error: ConnectionLost) -> ConnectionLost:
         if self._hosting is None:
             return error
-        return ConnectionLost(
-            f"{error} It was this program's private server: build the SplitModel anew, with "
-            "`checkpoint_dir=` if BackupAndRestore is to find its snapshots."
-        )
+        return ConnectionLost(f"{error} {self._advice}")
 
     def _enter_turn(self) -> Conversation:
         if self._training is None:

@@ -1,7 +1,7 @@
-"""Compile settings from a server: optimizer, losses and metrics of Keras' own, with plain options.
+"""Compile settings from a peer: optimizer, losses and metrics of Keras' own, with plain options.
 
-They take effect in the client's process too, where a function or a class of the server's choice would
-be code of the server's choice.
+They take effect in this process too, where a function or a class of the peer's choice would be code of
+the peer's choice.
 """
 
 from __future__ import annotations
@@ -54,11 +54,12 @@ _METRICS = words(
 )
 
 
-def validate_settings(settings: Any) -> dict[str, Any]:
-    """Checks a server's compile settings before Keras reads them.
+def validate_settings(settings: Any, *, whose: str = "server") -> dict[str, Any]:
+    """Checks a peer's compile settings before Keras reads them.
 
     Args:
         settings: Parsed JSON: `optimizer`, `loss`, `loss_weights`, `metrics`, `weighted_metrics`.
+        whose: Who sent them, for the text.
 
     Returns:
         The same settings.
@@ -73,7 +74,7 @@ def validate_settings(settings: Any) -> dict[str, Any]:
             _TABLE[name](value)
         except Refusal as refusal:
             raise TopologyError(
-                f"The server's compile setting {refusal.under(name)}. Compile settings of a server are "
+                f"The {whose}'s compile setting {refusal.under(name)}. Compile settings of a {whose} are "
                 "Keras' own classes with plain options."
             ) from None
     return settings

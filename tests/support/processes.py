@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from keras_split import Credentials
+from keras_split import Server as PlaceOfBodies
 from keras_split.session import Session
 from support.gate import Gate
 
@@ -145,6 +146,34 @@ class Server(Process):
 
     def credentials(self, client: str = "owner") -> Credentials:
         return Credentials.from_directory(self._pki / client)
+
+
+class BodyServer(Process):
+    """`keras-split serve --accept-bodies`.
+
+    Args:
+        pki: Folder with certificates, as `keras_split.certs.create` makes it.
+        folder: For the log, and for the server's temporary files in `folder/temporary`.
+    """
+
+    def __init__(self, pki: Path, folder: Path):
+        self.temporary = folder / "temporary"
+        self.temporary.mkdir()
+        self._pki = pki
+        self._address = ""
+        command = ["-m", "keras_split", "serve", "--accept-bodies", "--port", "0"]
+        tls = ["--certificates", str(pki / "server")]
+        super().__init__([*command, *tls], folder / "server.log", {"TMPDIR": str(self.temporary)})
+
+    @property
+    def address(self) -> str:
+        """`host:port`, once the server accepts calls."""
+        self._address = self._address or self.line(_READY)
+        return self._address
+
+    def place(self, client: str = "owner") -> PlaceOfBodies:
+        """What `SplitModel(..., server=...)` takes."""
+        return PlaceOfBodies(self.address, Credentials.from_directory(self._pki / client))
 
 
 def environment() -> dict[str, str]:

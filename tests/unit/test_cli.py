@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from keras import layers
 
+from keras_split import certs
 from keras_split.cli import main
 from keras_split.cli.random_data import random_data
 from keras_split.cli.text import duration, short, table
@@ -223,3 +224,34 @@ def test_numbers_are_short():
 def test_a_table_lines_its_columns_up():
     lines = table(("name", "size"), [("a", "1"), ("longer", "23456")]).splitlines()
     assert [len(line) for line in lines[2:]] == [14, 14]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (["model.keras"], "MODEL is for a model that this server serves"),
+        (["--cut", "low"], "--cut is for a model"),
+        (["--checkpoint-dir", "kept"], "--checkpoint-dir is for a model"),
+        (["--strategy", "mirrored"], "--strategy is for a model"),
+        (["--insecure"], "needs --certificates"),
+        ([], "Give --certificates DIR"),
+    ],
+)
+def test_what_does_not_go_with_accepted_bodies_is_a_usage_error(arguments, advice, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.keras").touch()
+    result = run("serve", "--accept-bodies", *arguments)
+    assert result.exit_code == USAGE
+    assert advice in " ".join(result.output.split())
+
+
+def test_accept_bodies_serves_clients_with_every_option(tmp_path, monkeypatch):
+    certs.create(tmp_path / "pki")
+    calls = []
+    monkeypatch.setattr("keras_split.server.serve_clients", lambda options, ready: calls.append(options))
+    tls = ["--certificates", str(tmp_path / "pki" / "server")]
+    result = run("serve", "--accept-bodies", *tls, "--nan", "refuse", "--max-calls", "6", "--deterministic")
+    assert (result.exit_code, result.output) == (0, "")
+    [options] = calls
+    assert options.credentials is not None and options.deterministic
+    assert (options.max_calls, options.serving.nan) == (6, "refuse")
