@@ -1,9 +1,20 @@
 """A Keras graph and a cut become a head, a body and the frontier between them."""
 
-from keras_split.partition.cuts import Cut, list_cuts
+from keras_split.partition.cuts import Cut, describe_cut, legal_cut_names, list_cuts
 from keras_split.partition.frontier import Frontier, Sections
 from keras_split.partition.inventory import named_variables
 from keras_split.partition.part import Part
 from keras_split.partition.partition import Partition, partition
 
-__all__ = ["Cut", "Frontier", "Part", "Partition", "Sections", "list_cuts", "named_variables", "partition"]
+__all__ = [
+    "Cut",
+    "Frontier",
+    "Part",
+    "Partition",
+    "Sections",
+    "describe_cut",
+    "legal_cut_names",
+    "list_cuts",
+    "named_variables",
+    "partition",
+]

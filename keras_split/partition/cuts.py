@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -64,6 +64,30 @@ def list_cuts(model: keras.Model, after: str | Sequence[str] | None = None) -> l
         )
     flops: dict[int, int] = {}
     return [_describe(name, sections, flops) for name, sections in _legal(model, first)]
+
+
+def describe_cut(model: keras.Model, cut: str | Sequence[str], second_cut: str | None = None) -> Cut:
+    """One cut with its costs, without those of all others.
+
+    With a second cut, `bytes_per_sample` are all that go up in training: the tensors at the cut, and the
+    gradients of those at the second cut.
+
+    Args:
+        model: Built functional or Sequential model.
+        cut: Name of a layer, or several.
+        second_cut: Name of the layer behind which the client's part begins again.
+
+    Raises:
+        IllegalCut: There are no such cuts.
+    """
+    names = [cut] if isinstance(cut, str) else list(cut)
+    sections, _ = resolve(model, names, [second_cut] if second_cut else [])
+    flops: dict[int, int] = {}
+    found = _describe(", ".join(names), replace(sections, second_frontier=None), flops)
+    if second_cut is None:
+        return found
+    up = (found.bytes_per_sample, _describe(second_cut, sections, flops).bytes_per_sample)
+    return replace(found, bytes_per_sample=None if None in up else sum(each or 0 for each in up))
 
 
 def legal_cut_names(model: keras.Model, after: tuple[str, ...] = ()) -> list[str]:
