@@ -46,9 +46,11 @@ class Traffic(keras.callbacks.Callback):
 
 
 class Progress(keras.callbacks.ProgbarLogger):
-    """Keras' progress bar without the bytes, which would break its line in two."""
+    """Keras' progress bar without bytes and costs, which would break its line in two."""
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Completes the bar."""
-        shown = {name: value for name, value in (logs or {}).items() if not name.startswith("bytes_")}
+        shown = {
+            name: value for name, value in (logs or {}).items() if not name.startswith(("bytes_", "client_"))
+        }
         super().on_epoch_end(epoch, shown)

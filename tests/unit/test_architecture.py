@@ -17,7 +17,7 @@ FLOORS = [
     {"local"},
     {"callbacks", "zoo", "datasets"},
     {"model"},
-    {"verification"},
+    {"tuning", "verification"},
     {"__init__"},
     {"demo"},
     {"cli"},
