@@ -118,9 +118,9 @@ class SplitHyperModel(keras_tuner.HyperModel):
     def _built(self, hp: Any) -> keras.Model:
         whole = self._whole(hp)
         if not isinstance(whole, keras.Model) or not whole.compiled:
+            received = "an uncompiled model" if isinstance(whole, keras.Model) else repr(whole)
             raise FatalTypeError(
-                "`build(hp)` returns a compiled keras.Model, not split yet. "
-                f"Received: {'an uncompiled model' if isinstance(whole, keras.Model) else whole!r}."
+                f"`build(hp)` returns a compiled keras.Model, not split yet. Received: {received}."
             )
         return whole
 

@@ -11,12 +11,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def run(name: str, folder: Path) -> str:
+def run(name: str, folder: Path, *arguments: str) -> str:
     """What an example prints on little data."""
     # Also where the package is not installed; and in a folder that shows what is left behind.
     paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / name), "--quick"],
+        [sys.executable, str(ROOT / "examples" / name), *arguments, "--quick"],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": paths},
         capture_output=True,
@@ -47,3 +47,14 @@ def test_a_frozen_head_gets_no_gradients(tmp_path: Path) -> None:
     sent, received = re.search(r"epoch sent ([\d,]+) bytes and received ([\d,]+)", printed).groups()
     assert int(received.replace(",", "")) < int(sent.replace(",", "")) / 10
     assert "The head is what it was: True" in printed
+
+
+def test_a_search_weighs_accuracy_against_what_the_client_pays(tmp_path: Path) -> None:
+    picture = tmp_path / "pareto.png"
+    (tmp_path / "empty").mkdir()
+    printed = run("tune_the_cut.py", tmp_path / "empty", str(picture))
+    assert re.search(r"Client FLOPs per sample: [\d,]+\nBytes up per sample: [\d,]+\n", printed)
+    found = re.findall(r"^(pool1|pool2|dense) +\d+ +\d+\.\d%.*?( +on the Pareto front)?$", printed, re.M)
+    assert len(found) == 2
+    assert any(front for _, front in found)
+    assert picture.read_bytes().startswith(b"\x89PNG\r\n")
