@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.core import ParameterSource
 
-_OF_A_MODEL = ("model", "cut", "checkpoint_dir", "keep", "seed", "strategy", "replicas")
+_OF_A_MODEL = ("model", "cut", "second_cut", "checkpoint_dir", "keep", "seed", "strategy", "replicas")
 _NO_TLS = (
     "--accept-bodies builds what clients send, so it needs --certificates: without TLS anyone who reaches "
     "the port could place a body here, every user of this machine among them."

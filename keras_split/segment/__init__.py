@@ -3,6 +3,7 @@
 from keras_split.segment.masks import call_with_masks, takes_masks
 from keras_split.segment.placement import Mirrored, Single, placement, writes_after
 from keras_split.segment.pulls import arrived, pulled_gradients
+from keras_split.segment.release import release
 from keras_split.segment.rows import share_rows
 from keras_split.segment.segment import Segment, Settings
 from keras_split.segment.signature import Input, Output, Signature
@@ -23,6 +24,7 @@ __all__ = [
     "call_with_masks",
     "placement",
     "pulled_gradients",
+    "release",
     "share_rows",
     "takes_masks",
     "writes_after",

@@ -74,7 +74,9 @@ class Hosting:
     def drop(self, name: str) -> None:
         """Forgets a hosted body, and snapshots for which its owner named no folder."""
         with self._lock:
-            self._models.pop(name, None)
+            served = self._models.pop(name, None)
+        if served is not None:
+            served.release()
         shutil.rmtree(self._folder(name), ignore_errors=True)
 
     def all(self) -> list[Served]:

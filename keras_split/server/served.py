@@ -24,6 +24,7 @@ from keras_split.segment import (
     Single,
     TracedInference,
     TracedStep,
+    release,
 )
 from keras_split.server.engine import Engine
 from keras_split.server.open_step import OpenStep
@@ -195,6 +196,12 @@ class Served:
     def stop(self) -> None:
         """Refuses further steps; those that were accepted finish."""
         self._stopping = True
+
+    def release(self) -> None:
+        """Gives back memory and thread of a body that nobody will ask for again."""
+        self.stop()
+        self.engine.change(lambda: release(self.variables().values()))
+        self.engine.stop()
 
     def check(self) -> None:
         """Raises unless a step may be computed now."""

@@ -10,7 +10,7 @@ import keras
 import pytest
 from keras import layers
 
-from keras_split.errors import Refused, TopologyError
+from keras_split.errors import ConnectionLost, Refused, TopologyError
 from keras_split.numerics import Numerics
 from keras_split.partition import named_variables, partition
 from keras_split.server import ServingOptions, admission
@@ -125,3 +125,14 @@ def test_numerics_that_are_refused_leave_the_servers_own(hosting: Hosting) -> No
     with pytest.raises(ValueError, match="sideways"):
         hosting.host(json.dumps(body), "", state)
     assert Numerics.current() == before
+
+
+def test_a_dropped_body_gives_its_memory_back(hosting: Hosting) -> None:
+    body, state = body_of(model())
+    name = hosting.host(json.dumps(body), "", state)
+    served = hosting.find(name)
+    assert sum(each.size for each in read(served.variables()).values()) == 6 * 2 + 2
+    hosting.drop(name)
+    assert sum(each.size for each in read(served.variables()).values()) == 0
+    with pytest.raises(ConnectionLost, match="stopping"):
+        served.check()
