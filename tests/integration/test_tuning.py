@@ -109,7 +109,7 @@ class Break(keras.callbacks.Callback):
     ],
 )
 def test_a_search_over_split_models_finds_what_one_over_whole_models_finds(make, model, tmp_path, placed):
-    whole = search(make(unsplit(model), tmp_path / "whole"))
+    whole = search(make(unsplit(model, cut=CUTS), tmp_path / "whole"))
     split = search(make(SplitHyperModel(model, CUTS), tmp_path / "split"))
     assert results(split) == results(whole)
     assert {each.status for each in trials(split)} == {"COMPLETED"}
@@ -192,6 +192,18 @@ def test_a_search_uses_a_server_that_accepts_bodies(pki, tmp_path, placed):
         hypermodel = SplitHyperModel(build, CUTS, server=place)
         with pytest.raises(SearchEnded, match="placed there is gone"):
             search(random_search(hypermodel, tmp_path / "ended"), callbacks=[Break(1, server.kill)])
+
+
+def test_a_search_without_shared_labels_finds_what_one_over_whole_models_finds(pki, tmp_path):
+    space = {"cut": ["low", "low_drop"], "second_cut": ["middle", "high_drop"]}
+    whole = search(random_search(unsplit(build, **space), tmp_path / "whole"))
+    with BodyServer(pki, tmp_path) as server:
+        options = {"second_cut": space["second_cut"], "server": server.place()}
+        split = search(random_search(SplitHyperModel(build, space["cut"], **options), tmp_path / "split"))
+    assert results(split) == results(whole)
+    for trial in trials(split):
+        # What the cut lets through goes up, and the gradients of the eight units in the middle.
+        assert trial.metrics.get_best_value("bytes_per_sample") == 4 * (trial.hyperparameters["units"] + 8)
 
 
 def program(folder, log, **variables):

@@ -49,12 +49,13 @@ def build_plainly(hp: Any) -> keras.Model:
     return build(hp, keras.optimizers.SGD)
 
 
-def unsplit(build_model: Callable[[Any], keras.Model]) -> Callable[[Any], keras.Model]:
-    """The same search space without a split."""
+def unsplit(build_model: Callable[[Any], keras.Model], **cuts: list[str]) -> Callable[[Any], keras.Model]:
+    """The same search space without a split, the choices of cuts among it."""
 
     def build_whole(hp: Any) -> keras.Model:
         model = build_model(hp)
-        hp.Choice("cut", CUTS)
+        for name, choice in cuts.items():
+            hp.Choice(name, choice)
         return model
 
     return build_whole
