@@ -1,4 +1,4 @@
-"""Regression: how far will diabetes have progressed in a year, from ten measurements of a patient.
+"""Regression: how far diabetes will have progressed in a year, from ten measurements of a patient.
 
 442 patients of Efron and others, "Least angle regression" (2004), which come with scikit-learn. The
 loss is the mean squared error, the paper's Euclidean loss; what is printed is what a doctor can read,
@@ -82,7 +82,7 @@ def train(model: keras.Model, data: Data, quick: bool, seed: int) -> keras.Model
         data.x_train,
         data.y_train,
         batch_size=32,
-        epochs=2 if quick else 40,
+        epochs=2 if quick else 20,
         verbose=0,
         callbacks=[EpochBar(title(model))],
     )

@@ -1,6 +1,6 @@
-"""Sequences: which exercise does a patient do, from the movement sensors of a watch?
+"""Sequences: the exercise that somebody does, told from the movement sensors of a watch.
 
-Seven exercises of a painful shoulder, ten persons, both arms, from Burns and others, "Shoulder
+Seven shoulder exercises of physiotherapy by ten persons with either arm, from Burns and others, "Shoulder
 physiotherapy exercise recognition" (2018), which come with seglearn. Recordings last 18 to 53 seconds, so
 they are padded, and a mask says where each one ends. A GRU reads them on the client and an LSTM goes on
 at the server, then the other way round. Three of the ten persons are held out.
@@ -100,7 +100,7 @@ def train(model: keras.Model, data: Data, quick: bool, seed: int) -> keras.Model
         data.x_train,
         data.y_train,
         batch_size=16,
-        epochs=1 if quick else 20,
+        epochs=1 if quick else 15,
         verbose=0,
         callbacks=[EpochBar(title(model))],
     )

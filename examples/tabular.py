@@ -1,4 +1,4 @@
-"""Tables: will an insured person see a doctor this year, from the plan, the past and the person's health?
+"""Tables: whether an insured person sees a doctor within a year, told from the plan and the person's health.
 
 20,190 person-years of the RAND Health Insurance Experiment (1974 to 1982), which come with statsmodels.
 The model takes a dict of numbers and of categories, given as text. Printed are the area under the ROC
@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 import keras
 import numpy as np
-import statsmodels.api
 import tensorflow as tf
 from keras import layers
 from side_by_side import EpochBar, options, show, title, use_one_thread
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.model_selection import train_test_split
+from statsmodels.datasets import randhie
 
 import keras_split
 
@@ -50,7 +50,7 @@ class Data:
 
 def load(quick: bool) -> Data:
     """Four rows in five to learn from."""
-    table = statsmodels.api.datasets.randhie.load_pandas().data
+    table = randhie.load_pandas().data
     # Whole columns say which grade of health it is; none of them says excellent.
     grades = table[["hlthg", "hlthf", "hlthp"]].to_numpy() @ [1, 2, 3]
     x = {
@@ -63,7 +63,9 @@ def load(quick: bool) -> Data:
     rows = np.arange(len(y))[:: 40 if quick else 1]
     train_rows, test_rows = train_test_split(rows, test_size=0.2, random_state=0)
     # As tensors, since Keras takes no columns of text as NumPy arrays.
-    parts = [({name: tf.constant(each[at]) for name, each in x.items()}, y[at]) for at in (train_rows, test_rows)]
+    parts = [
+        ({name: tf.constant(each[at]) for name, each in x.items()}, y[at]) for at in (train_rows, test_rows)
+    ]
     return Data(*parts[0], *parts[1])
 
 
