@@ -56,12 +56,14 @@ def load(quick: bool) -> Data:
             datasets.load_mni152_wm_template,
         )
     )
-    tissue = np.argmax([1 - grey - white, grey, white], axis=0)
+    # A byte for each pixel, since the labels travel as they are.
+    tissue = np.argmax([1 - grey - white, grey, white], axis=0).astype("uint8")
     images, block = head[..., np.newaxis], np.arange(len(head)) // 6
     held_out = block % 3 == 1
     if quick:
         # A little of everything, near the middle.
-        images, tissue, held_out = (each[30:48:2, 16:48, 36:68] for each in (images, tissue, held_out))
+        images, tissue = images[30:48:2, 16:48, 36:68], tissue[30:48:2, 16:48, 36:68]
+        held_out = held_out[30:48:2]
     return Data(images[~held_out], tissue[~held_out], images[held_out], tissue[held_out])
 
 

@@ -1,7 +1,7 @@
 """Sequences: the exercise that somebody does, told from the movement sensors of a watch.
 
 Seven shoulder exercises of physiotherapy by ten persons with either arm, from Burns and others, "Shoulder
-physiotherapy exercise recognition" (2018), which come with seglearn. Recordings last 18 to 53 seconds, so
+physiotherapy exercise recognition" (2018), which come with seglearn. Recordings last 18 to 52 seconds, so
 they are padded, and a mask says where each one ends. A GRU reads them on the client and an LSTM goes on
 at the server, then the other way round. Three of the ten persons are held out.
 
