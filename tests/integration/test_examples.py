@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,3 +61,26 @@ def test_a_search_weighs_accuracy_against_what_the_client_pays(tmp_path: Path) -
     assert len(found) == 2
     assert any(front for _, front in found)
     assert picture.read_bytes().startswith(b"\x89PNG\r\n")
+
+
+# Where the data of each task comes from: what `pip install 'keras-split[examples]'` installs.
+TASKS = {
+    "regression": "sklearn",
+    "segmentation": "nilearn",
+    "sequences": "seglearn",
+    "tabular": "statsmodels",
+    "text": "simple_icd_10_cm",
+}
+
+
+@pytest.mark.parametrize(("task", "package"), TASKS.items(), ids=TASKS.keys())
+def test_each_task_is_learned_split_as_whole(tmp_path: Path, task: str, package: str) -> None:
+    if importlib.util.find_spec(package) is None:
+        pytest.skip(f"The data is in {package}: pip install 'keras-split[examples]'")
+    printed = run(f"{task}.py", tmp_path)
+    differences = re.findall(r"^Largest difference of the [\d,]+ weights: (.+)$", printed, re.M)
+    assert differences == ["0"] * (2 if task == "sequences" else 1)
+    # Columns in a row of the table: name, whole, split.
+    scores = re.findall(r"^(\S.*?) {2,}(-?[\d.]+) +(-?[\d.]+)$", printed, re.M)
+    assert len(scores) >= 2 * len(differences)
+    assert [whole for _, whole, _ in scores] == [split for _, _, split in scores]
