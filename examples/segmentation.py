@@ -6,7 +6,7 @@ the last level hands down, and what the two others hand across. Printed are inte
 Dice, for slices from parts of the head that were not trained on. There is one head only: the scores
 tell whether both trainings agree, and nothing about other patients.
 
-Run it with `python examples/segmentation.py` after `pip install 'keras-split[examples]'`.
+Run it with `python examples/segmentation.py` after `pip install '.[examples]'`.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ physiotherapy exercise recognition" (2018), which come with seglearn. Recordings
 they are padded, and a mask says where each one ends. A GRU reads them on the client and an LSTM goes on
 at the server, then the other way round. Three of the ten persons are held out.
 
-Run it with `python examples/sequences.py` after `pip install 'keras-split[examples]'`.
+Run it with `python examples/sequences.py` after `pip install '.[examples]'`.
 """
 
 from __future__ import annotations

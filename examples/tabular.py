@@ -4,7 +4,7 @@
 The model takes a dict of numbers and of categories, given as text. Printed are the area under the ROC
 curve and the average precision.
 
-Run it with `python examples/tabular.py` after `pip install 'keras-split[examples]'`.
+Run it with `python examples/tabular.py` after `pip install '.[examples]'`.
 """
 
 from __future__ import annotations

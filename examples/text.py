@@ -5,7 +5,7 @@ terms, though not a hospital's notes. Every fifth category is held out with all 
 close relative of a held-out term was trained on. The text itself, the vocabulary and one vector per word
 stay on the client. Printed are accuracy and the mean F1 of the chapters.
 
-Run it with `python examples/text.py` after `pip install 'keras-split[examples]'`.
+Run it with `python examples/text.py` after `pip install '.[examples]'`.
 """
 
 from __future__ import annotations

@@ -64,6 +64,9 @@ def test_a_search_weighs_accuracy_against_what_the_client_pays(tmp_path: Path) -
 
 
 # Where the data of each task comes from: what `pip install 'keras-split[examples]'` installs.
+
+
+# Where the data of each task comes from: what `pip install '.[examples]'` installs.
 TASKS = {
     "regression": "sklearn",
     "segmentation": "nilearn",
@@ -76,7 +79,7 @@ TASKS = {
 @pytest.mark.parametrize(("task", "package"), TASKS.items(), ids=TASKS.keys())
 def test_each_task_is_learned_split_as_whole(tmp_path: Path, task: str, package: str) -> None:
     if importlib.util.find_spec(package) is None:
-        pytest.skip(f"The data is in {package}: pip install 'keras-split[examples]'")
+        pytest.skip(f"The data is in {package}: pip install '.[examples]'")
     printed = run(f"{task}.py", tmp_path)
     differences = re.findall(r"^Largest difference of the [\d,]+ weights: (.+)$", printed, re.M)
     assert differences == ["0"] * (2 if task == "sequences" else 1)
