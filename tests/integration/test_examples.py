@@ -63,9 +63,6 @@ def test_a_search_weighs_accuracy_against_what_the_client_pays(tmp_path: Path) -
     assert picture.read_bytes().startswith(b"\x89PNG\r\n")
 
 
-# Where the data of each task comes from: what `pip install 'keras-split[examples]'` installs.
-
-
 # Where the data of each task comes from: what `pip install '.[examples]'` installs.
 TASKS = {
     "regression": "sklearn",
