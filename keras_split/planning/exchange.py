@@ -1,0 +1,87 @@
+"""The tensors of one exchange, found by tracing the server's own step."""
+
+from __future__ import annotations
+
+import functools
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import keras
+import tensorflow as tf
+
+from keras_split.codec import flatten_structure, unflatten_structure
+from keras_split.partition import Partition
+from keras_split.planning.targets import Targets
+from keras_split.segment import Input, Output, Segment, Settings, Signature
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """Bytes of the tensors of one step, without the frames around them.
+
+    Args:
+        up: To the server, by role: `"smashed"`, `"label"` and `"sample_weight"`.
+        down: From it, by role: `"output"`, `"logits"`, `"mask"`, `"loss_term"` and `"cut_gradient"`.
+    """
+
+    up: dict[str, int]
+    down: dict[str, int]
+
+
+def trace_exchange(parts: Partition, targets: Targets, batch_size: int) -> Exchange:
+    """Traces what a server would trace for this exchange, and runs nothing.
+
+    Which outputs have logits, how many loss terms there are and through which frontier tensors a
+    gradient flows is known to the traced graph only; rules of our own would sooner or later differ.
+
+    Args:
+        parts: A cut model.
+        targets: Its loss, labels and sample weights.
+        batch_size: Samples in a step.
+    """
+    frontier = parts.frontier
+    segment = Segment(parts.body.model, parts.body.losses, frontier.masks, parts.output_names)
+    # The bytes do not depend on the optimizer, and this one has no slots that would take memory.
+    segment.compile(Settings(keras.optimizers.SGD(), targets.loss, targets.loss_weights))
+    signature = _signature(parts, targets, batch_size)
+    with warnings.catch_warnings():
+        # What Keras has to say about masks and gradients, it says again to whoever trains.
+        warnings.simplefilter("ignore")
+        step = segment.trace_step(signature)
+    # What layers have added belongs to a graph that ends here.
+    parts.body.model._clear_losses()
+    return Exchange(_bytes_by_role(signature.inputs), _bytes_by_role(step.outputs))
+
+
+def _signature(parts: Partition, targets: Targets, batch_size: int) -> Signature:
+    smashed = [
+        Input("smashed", (batch_size, *tuple(tensor.shape)[1:]), tensor.dtype)
+        for tensor in parts.frontier.tensors
+    ]
+    labels, labels_structure = flatten_structure(targets.labels)
+    weights, weights_structure = flatten_structure(targets.sample_weight)
+    return Signature(
+        (*smashed, *labels, *weights),
+        labels=functools.partial(unflatten_structure, text=labels_structure),
+        sample_weight=functools.partial(unflatten_structure, text=weights_structure),
+        wants_cut_gradients=bool(parts.head.model.trainable_variables),
+    )
+
+
+def _bytes_by_role(tensors: Sequence[Input] | Sequence[Output]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for each in tensors:
+        found[each.role] = found.get(each.role, 0) + _byte_count(each)
+    return found
+
+
+def _byte_count(tensor: Input | Output) -> int:
+    if tensor.shape is None or None in tensor.shape:
+        raise ValueError(
+            f"The size of a {tensor.role} may vary from step to step, so that its bytes cannot be known. "
+            "For the plan, build the model with inputs of one size. "
+            f"Received: a {tensor.role} of shape {tensor.shape}."
+        )
+    return math.prod(size or 0 for size in tensor.shape) * tf.as_dtype(tensor.dtype).size
