@@ -41,13 +41,11 @@ def draw(title: str, note: str, cuts: Sequence[PlannedCut], path: Path, most: in
     figure = Figure(figsize=(11, _FRAME_INCHES + _BAR_INCHES * len(shown)), dpi=150, layout=layout)
     FigureCanvasAgg(figure)
     hidden = len(cuts) - len(shown)
-    figure.suptitle(title, fontsize=13, color=_INK)
-    figure.supxlabel(note + (f"; {hidden} slower cuts left out" if hidden else ""), fontsize=9, color=_INK)
     axes = figure.subplots()
+    axes.set_title(title, fontsize=13, color=_INK, pad=32)
+    axes.set_xlabel(note + (f"; {hidden} slower cuts left out" if hidden else ""), color=_INK, labelpad=8)
     _bars(axes, shown)
     _finish(axes, shown)
-    columns = {"ncols": len(_COLORS), "handlelength": 1.2, "columnspacing": 1.6}
-    figure.legend(loc="outside upper center", frameon=False, labelcolor=_INK, **columns)
     figure.savefig(path)
 
 
@@ -80,8 +78,11 @@ def _short(value: float, unit: str) -> str:
 
 def _finish(axes: Any, cuts: Sequence[PlannedCut]) -> None:
     axes.set_yticks(range(len(cuts)), [each.name for each in cuts])
-    axes.invert_yaxis()
+    axes.set_ylim(len(cuts) - 0.4, -0.6)
     axes.xaxis.set_major_formatter(EngFormatter("s"))
+    # In the line between the title and the bars.
+    place = {"loc": "lower center", "bbox_to_anchor": (0.5, 0.99), "ncols": len(cuts[0].parts)}
+    axes.legend(frameon=False, labelcolor=_INK, handlelength=1.2, columnspacing=1.6, **place)
     axes.tick_params(colors=_INK, length=0)
     axes.grid(axis="x", color=_GRID)
     axes.set_axisbelow(True)
