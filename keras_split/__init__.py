@@ -12,7 +12,12 @@ if TYPE_CHECKING:
     from keras_split.errors import SplitError
     from keras_split.model import SplitModel
     from keras_split.partition import Cut, list_cuts
+<<<<<<< HEAD
     from keras_split.session import Server, Timeouts
+=======
+    from keras_split.planning import Plan, plan
+    from keras_split.session import Timeouts
+>>>>>>> 73733a4 (Shared files know of plan: public names, floors, commands, contents, examples)
     from keras_split.transport import Credentials
     from keras_split.verification.report import Report
     from keras_split.verification.verify import verify
@@ -20,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Credentials",
     "Cut",
+    "Plan",
     "Report",
     "Server",
     "SplitError",
@@ -27,6 +33,7 @@ __all__ = [
     "Timeouts",
     "errors",
     "list_cuts",
+    "plan",
     "verify",
     "zoo",
 ]
@@ -35,12 +42,14 @@ __all__ = [
 _ROOMS = {
     "Credentials": "transport",
     "Cut": "partition",
+    "Plan": "planning",
     "Report": "verification",
     "Server": "session",
     "SplitError": "errors",
     "SplitModel": "model",
     "Timeouts": "session",
     "list_cuts": "partition",
+    "plan": "planning",
     "verify": "verification",
 }
 

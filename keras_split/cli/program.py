@@ -10,6 +10,7 @@ import click
 from keras_split.cli.certs import certs
 from keras_split.cli.cuts import cuts
 from keras_split.cli.demo import demo
+from keras_split.cli.plan import plan
 from keras_split.cli.serve import serve
 from keras_split.cli.status import status
 from keras_split.cli.verify import verify
@@ -54,7 +55,7 @@ def main(debug: bool) -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 
-for command in (demo, cuts, serve, certs, status, verify):
+for command in (demo, cuts, plan, serve, certs, status, verify):
     main.add_command(command)
 
 

@@ -15,7 +15,7 @@ FLOORS = [
     {"certs", "numerics", "peer", "transport"},
     {"session", "server"},
     {"local"},
-    {"callbacks", "zoo", "datasets"},
+    {"callbacks", "datasets", "planning", "zoo"},
     {"model"},
     {"tuning", "verification"},
     {"__init__"},

@@ -15,7 +15,7 @@ from keras_split.cli import main
 from keras_split.cli.random_data import random_data
 from keras_split.cli.text import duration, short, table
 
-COMMANDS = ("certs", "cuts", "demo", "serve", "status", "verify")
+COMMANDS = ("certs", "cuts", "demo", "plan", "serve", "status", "verify")
 USAGE, FAILED = 2, 1
 OPEN_TO_ALL = ("--insecure", "--host", "0.0.0.0")
 
