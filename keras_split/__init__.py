@@ -12,12 +12,8 @@ if TYPE_CHECKING:
     from keras_split.errors import SplitError
     from keras_split.model import SplitModel
     from keras_split.partition import Cut, list_cuts
-<<<<<<< HEAD
-    from keras_split.session import Server, Timeouts
-=======
     from keras_split.planning import Plan, plan
-    from keras_split.session import Timeouts
->>>>>>> 73733a4 (Shared files know of plan: public names, floors, commands, contents, examples)
+    from keras_split.session import Server, Timeouts
     from keras_split.transport import Credentials
     from keras_split.verification.report import Report
     from keras_split.verification.verify import verify

@@ -41,7 +41,7 @@ def trace_exchange(parts: Partition, targets: Targets, batch_size: int) -> Excha
         targets: Its loss, labels and sample weights.
         batch_size: Samples in a step.
     """
-    frontier = parts.frontier
+    frontier = parts.sections.frontier
     segment = Segment(parts.body.model, parts.body.losses, frontier.masks, parts.output_names)
     # The bytes do not depend on the optimizer, and this one has no slots that would take memory.
     segment.compile(Settings(keras.optimizers.SGD(), targets.loss, targets.loss_weights))
@@ -58,7 +58,7 @@ def trace_exchange(parts: Partition, targets: Targets, batch_size: int) -> Excha
 def _signature(parts: Partition, targets: Targets, batch_size: int) -> Signature:
     smashed = [
         Input("smashed", (batch_size, *tuple(tensor.shape)[1:]), tensor.dtype)
-        for tensor in parts.frontier.tensors
+        for tensor in parts.sections.frontier.tensors
     ]
     labels, labels_structure = flatten_structure(targets.labels)
     weights, weights_structure = flatten_structure(targets.sample_weight)

@@ -122,7 +122,7 @@ def _predict(
     parts = partition(model, cut)
     exchange = trace_exchange(parts, targets, conditions.batch_size)
     # In front of the cut and behind it, of one sample.
-    sides = (parts.frontier.front, parts.frontier.rest)
+    sides = (parts.sections.head, parts.sections.body)
     head, body = (conditions.batch_size * flops_per_operation(side, known) for side in sides)
     return planned(parts.cut, label_sharing(parts, exchange, head, body), conditions)
 

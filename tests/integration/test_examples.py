@@ -52,7 +52,6 @@ def test_a_frozen_head_gets_no_gradients(tmp_path: Path) -> None:
     assert "The head is what it was: True" in printed
 
 
-<<<<<<< HEAD
 def test_a_search_weighs_accuracy_against_what_the_client_pays(tmp_path: Path) -> None:
     picture = tmp_path / "pareto.png"
     (tmp_path / "empty").mkdir()
@@ -85,7 +84,8 @@ def test_each_task_is_learned_split_as_whole(tmp_path: Path, task: str, package:
     scores = re.findall(r"^(\S.*?) {2,}(-?[\d.]+) +(-?[\d.]+)$", printed, re.M)
     assert len(scores) >= 2 * len(differences)
     assert [whole for _, whole, _ in scores] == [split for _, _, split in scores]
-=======
+
+
 def test_a_cut_is_chosen_by_line_and_machines(tmp_path: Path) -> None:
     printed = run("choose_a_cut.py", tmp_path)
     office, building = re.search(r"office line: (\w+), in the building: (\w+)", printed).groups()
@@ -93,4 +93,3 @@ def test_a_cut_is_chosen_by_line_and_machines(tmp_path: Path) -> None:
     assert [table.splitlines()[2].split()[0] for table in tables] == [office, building]
     assert office != building
     assert int(re.search(r"plan\.png, ([\d,]+) bytes", printed)[1].replace(",", "")) > 10_000
->>>>>>> 73733a4 (Shared files know of plan: public names, floors, commands, contents, examples)
