@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from keras_split import errors, zoo
+    from keras_split.callbacks import SemiSupervised
     from keras_split.errors import SplitError
-    from keras_split.model import SplitModel
+    from keras_split.model import Decoder, SplitModel
     from keras_split.partition import Cut, list_cuts
     from keras_split.planning import Plan, plan
     from keras_split.session import Server, Timeouts
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Credentials",
     "Cut",
+    "Decoder",
     "Plan",
     "Report",
+    "SemiSupervised",
     "Server",
     "SplitError",
     "SplitModel",
@@ -38,8 +41,10 @@ __all__ = [
 _ROOMS = {
     "Credentials": "transport",
     "Cut": "partition",
+    "Decoder": "model",
     "Plan": "planning",
     "Report": "verification",
+    "SemiSupervised": "callbacks",
     "Server": "session",
     "SplitError": "errors",
     "SplitModel": "model",

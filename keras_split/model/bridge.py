@@ -41,6 +41,7 @@ class Bridge:
         learning_rate: Any,
         wants_cut_gradients: bool,
         volatile: Sequence[Any],
+        may_be_empty: bool = False,
     ) -> Reply:
         """One step (paper, Algorithm 1, lines 6 to 10).
 
@@ -52,6 +53,8 @@ class Bridge:
             wants_cut_gradients: Whether anything in the head is trained.
             volatile: Variables that the head's forward pass has changed, as (variable, value before);
                 taken back if the step fails.
+            may_be_empty: Whether there may be no row, so that nothing is exchanged and all of the reply
+                is zeros.
         """
         exchange = Exchange(
             "train",
@@ -62,7 +65,8 @@ class Bridge:
         )
         prepared = self._prepare(exchange)
         sent = [*smashed, *_flat(labels), *_flat(sample_weight)]
-        return self._step(Session.step, sent, learning_rate, volatile, prepared, prepared.outputs)
+        ask = _unless_empty(Session.step, prepared.outputs, may_be_empty)
+        return self._step(ask, sent, learning_rate, volatile, prepared, prepared.outputs)
 
     def forward(
         self,
@@ -72,6 +76,7 @@ class Bridge:
         wants_cut_gradients: bool,
         graded: Sequence[int],
         volatile: Sequence[Any],
+        may_be_empty: bool = False,
     ) -> tuple[Reply, Prepared]:
         """The first half of a label-free step (paper, section 3.6).
 
@@ -81,6 +86,7 @@ class Bridge:
             wants_cut_gradients: As in `train`.
             graded: Places of the body's outputs whose gradients `backward` will send.
             volatile: As in `train`.
+            may_be_empty: As in `train`.
 
         Returns:
             The body's outputs and loss terms; and what to give to `backward`.
@@ -90,22 +96,27 @@ class Bridge:
         )
         prepared = self._prepare(exchange)
         half = prepared.forwarded
-        return self._step(Session.forward, smashed, learning_rate, volatile, prepared, half), prepared
+        ask = _unless_empty(Session.forward, half, may_be_empty)
+        return self._step(ask, smashed, learning_rate, volatile, prepared, half), prepared
 
     def backward(self, prepared: Prepared, gradients: Sequence[Any]) -> Reply:
         """The second half of a label-free step; the reply has the cut gradients."""
 
         def step(*arrays: np.ndarray) -> list[np.ndarray]:
+            if arrays and not len(arrays[0]):
+                return _zeros(prepared.cut_gradients)  # There was no first half either.
             return self._session().backward(arrays)
 
         return self._remote(step, list(gradients), prepared, prepared.cut_gradients)
 
-    def infer(self, smashed: Sequence[Any], mode: str) -> Reply:
+    def infer(self, smashed: Sequence[Any], mode: str, *, may_be_empty: bool = False) -> Reply:
         """A forward pass; mode `"test"` brings what a loss needs, `"predict"` the outputs only."""
         exchange = Exchange(mode, _specs(smashed))
         prepared = self._prepare(exchange)
 
         def infer(*arrays: np.ndarray) -> list[np.ndarray]:
+            if may_be_empty and not len(arrays[0]):
+                return _zeros(prepared.outputs)
             return self._session().infer(prepared, arrays, self.combines)
 
         return self._remote(infer, list(smashed), prepared, prepared.outputs)
@@ -192,6 +203,26 @@ class Bridge:
         tensors = tree.flatten(found) if wanted else []
         made_by = (tensors[0].op if tensors else found) if tf.inside_function() else None
         return read_reply(wanted, prepared.structure, tensors, made_by)
+
+
+def _unless_empty(
+    ask: Callable[..., list[np.ndarray]], wanted: Sequence[Output], may_be_empty: bool
+) -> Callable[..., list[np.ndarray]]:
+    """Asks only about rows, of which a batch without labels has none."""
+    if not may_be_empty:
+        return ask
+
+    def ask_about_rows(session: Session, prepared: Prepared, tensors: Any, rate: Any) -> list[np.ndarray]:
+        return ask(session, prepared, tensors, rate) if len(tensors[0]) else _zeros(wanted)
+
+    return ask_about_rows
+
+
+def _zeros(specs: Sequence[Output]) -> list[np.ndarray]:
+    return [
+        np.zeros([size or 0 for size in each.shape or ()], tf.as_dtype(each.dtype).as_numpy_dtype)
+        for each in specs
+    ]
 
 
 def _gate(first: tf.Operation) -> tf.Operation:

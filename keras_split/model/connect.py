@@ -31,6 +31,7 @@ class Connect:
         timeouts: Deadlines.
         limits: Ceilings on what the server may send.
         custom_layers: Own layer classes that the topology may use, by their registered names.
+        decoder: As in `SplitModel`; the server does not hear of it.
 
     Returns:
         The connected `SplitModel`.
@@ -52,13 +53,14 @@ def _new(
     timeouts: Timeouts | None = None,
     limits: Limits | None = None,
     custom_layers: dict[str, type] | None = None,
+    decoder: Any = None,
 ) -> Any:
     session = Session(target, credentials, insecure=insecure, timeouts=timeouts, limits=limits)
     joined = session.join()
-    head, tail = build_parts(joined.topology, custom_layers)
+    parts = build_parts(joined.topology, custom_layers)
     connection = Connection(lambda: session, joined.digest)
     connection.joined()
-    model = owner._of(head, tail, joined.topology, connection)
+    model = owner._of(parts, joined.topology, connection, decoder)
     model.compile()
     return model
 

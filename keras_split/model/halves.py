@@ -33,6 +33,7 @@ class Halves:
         self.head = head
         self.own = (head,) if tail is None else (head, tail)
         self.topology = topology
+        self.decoder: keras.Model | None = None
         self.parts: Partition | None = None
         self._connection = connection
         self._settings: dict[str, Any] | None = None
@@ -87,7 +88,7 @@ class Halves:
 
     def seeds(self) -> dict[str, Any]:
         """The client's seed generators, which Keras' files leave out."""
-        weights = {id(each) for part in self.own for each in part.model.weights}
+        weights = {id(each) for model in self._models() for each in model.weights}
         found = [each for each in self._variables() if id(each) not in weights]
         return {f"seed_{at}": each for at, each in enumerate(found)}
 
@@ -165,7 +166,11 @@ class Halves:
         self._connection.close()
 
     def _variables(self) -> list[Any]:
-        return [each for part in self.own for each in part.model.variables]
+        return [each for model in self._models() for each in model.variables]
+
+    def _models(self) -> list[keras.Model]:
+        own = [part.model for part in self.own]
+        return own if self.decoder is None else [*own, self.decoder]
 
     def _keeps_settings(self) -> bool:
         return self._connection.keeps_settings()

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from keras_split.model.labelled import Labelled
+from keras_split.model.reconstruction import Reconstruction
 from keras_split.segment import arrived, pulled_gradients
 
 
@@ -18,17 +20,25 @@ class Pulled:
         smashed: Frontier tensors.
         kept: Those that the tail reads.
         local: The head's own loss terms, scaled.
+        rows: Which rows have labels; None where all have.
+        reconstruction: Of the inputs, or None without a decoder.
     """
 
     tape: Any
     smashed: list[Any]
     kept: list[Any]
     local: list[Any]
+    rows: Labelled | None = None
+    reconstruction: Reconstruction | None = None
+
+    def labelled(self, tensors: Any) -> Any:
+        """What of a batch takes part in the exchange."""
+        return tensors if self.rows is None else self.rows.of(tensors)
 
     def gradients(
         self, variables: Sequence[Any], cut: dict[int, Any], kept: Sequence[Any] = ()
     ) -> list[tuple[Any, Any]]:
-        """The head's gradients with their variables (paper, Algorithm 1, line 10).
+        """The head's gradients with their variables (paper, Algorithm 1, line 10; Eq. 1).
 
         Args:
             variables: The head's.
@@ -37,8 +47,19 @@ class Pulled:
         """
         if not variables:
             return []
-        # The tail comes last in the model and so first in its gradients.
-        far = [(self.smashed[at], arrived(each, self.smashed[at])) for at, each in cut.items()]
-        far += [(tensor, each) for tensor, each in zip(self.kept, kept, strict=False) if each is not None]
+        pulls = {at: self._among_all(each, self.smashed[at]) for at, each in cut.items()}
+        if self.reconstruction is not None:
+            pulls = self.reconstruction.added_to(pulls)
+        far = [(self.smashed[at], each) for at, each in pulls.items()]
+        far += [
+            (tensor, self._among_all(each, tensor))
+            for tensor, each in zip(self.kept, kept, strict=False)
+            if each is not None
+        ]
         found = pulled_gradients(self.tape, far, self.local, variables)
         return list(zip(found, variables, strict=True))
+
+    def _among_all(self, gradient: Any, tensor: Any) -> Any:
+        if self.rows is None:
+            return arrived(gradient, tensor)
+        return self.rows.among_all(gradient, tensor)

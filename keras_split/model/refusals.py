@@ -84,6 +84,15 @@ def check_jit(jit_compile: Any) -> bool:
     return False
 
 
+def check_class_weight(fit: dict[str, Any], decoder: Any) -> None:
+    """Raises ValueError for weights by class where rows may have none."""
+    if decoder is not None and fit.get("class_weight") is not None:
+        raise ValueError(
+            "`class_weight` needs a class in every row, and with a decoder rows may have none. Give a "
+            "`sample_weight` for each row. Received: class_weight with a decoder."
+        )
+
+
 def check_callbacks(callbacks: Iterable[Any]) -> None:
     """Raises ValueError for callbacks that would change one half only."""
     for callback in callbacks:

@@ -19,9 +19,12 @@ from keras_split.model import refusals
 from keras_split.model.bridge import Bridge
 from keras_split.model.connect import Connect
 from keras_split.model.connection import Connection, private_session
+from keras_split.model.decoder import Decoder, as_decoder, places
 from keras_split.model.halves import Halves
+from keras_split.model.labelled import Labelled
 from keras_split.model.persistent import Persistent
 from keras_split.model.pulled import Pulled
+from keras_split.model.reconstruction import reconstruct
 from keras_split.model.settings import common_settings
 from keras_split.model.tail import Tail, floating
 from keras_split.partition import Part, partition
@@ -49,6 +52,9 @@ class SplitModel(Persistent):
         timeouts: Deadlines.
         server: Where the body is placed: a `keras_split.Server` that accepts bodies, or None for the
             private server process of this program.
+        decoder: Keras model from the frontier back to the inputs, or a `keras_split.Decoder`, for learning
+            from rows without labels (paper, section 3.3) with the callback `SemiSupervised`. It stays
+            in this process.
 
     Example:
 
@@ -71,16 +77,26 @@ class SplitModel(Persistent):
         checkpoint_dir: str = "",
         timeouts: Timeouts | None = None,
         server: Any = None,
+        decoder: Any = None,
     ):
         parts = partition(model, cut, second_cut)
         refusals.check_policy(model._flatten_layers())
         server = server or local_server()  # Which comes up while the user's program goes on.
         open_session = partial(private_session, parts, server.session, str(checkpoint_dir), timeouts)
-        self._begin(parts.head, parts.tail, parts.topology(), Connection(open_session))
+        topology = parts.topology()
+        built = as_decoder(decoder, topology["frontier"])
+        self._begin((parts.head, parts.tail), topology, Connection(open_session), built)
         self._halves.parts = parts
 
-    def _begin(self, head: Part, tail: Part | None, topology: dict[str, Any], connection: Connection) -> None:
+    def _begin(
+        self,
+        parts: tuple[Part, Part | None],
+        topology: dict[str, Any],
+        connection: Connection,
+        decoder: Decoder | None,
+    ) -> None:
         """The common part of all ways to make one."""
+        head, tail = parts
         refusals.check_strategy()
         # The head converts its inputs itself, as the whole model does; a cast here would round them.
         super().__init__(name=topology["name"], autocast=False)
@@ -94,16 +110,44 @@ class SplitModel(Persistent):
         self._halves = Halves(head, tail, topology, connection)
         self._bridge = Bridge(self._halves.session)
         self._mode = "predict"
+        self._add_decoder(decoder)
         self.built = True
         weakref.finalize(self, self._halves.close)
 
     @classmethod
     def _of(
-        cls, head: Part, tail: Part | None, topology: dict[str, Any], connection: Connection
+        cls,
+        parts: tuple[Part, Part | None],
+        topology: dict[str, Any],
+        connection: Connection,
+        decoder: Any = None,
     ) -> SplitModel:
         self: SplitModel = cls.__new__(cls)
-        self._begin(head, tail, topology, connection)
+        self._begin(parts, topology, connection, as_decoder(decoder, topology["frontier"]))
         return self
+
+    def _add_decoder(self, decoder: Decoder | None) -> None:
+        self._decoder = decoder
+        self.decoder = None if decoder is None else decoder.model
+        self._halves.decoder = self.decoder
+        # No weight of the model: the callback sets it.
+        self._alpha = tf.Variable(0.0, trainable=False, name="alpha")
+        self._reconstruction_tracker = keras.metrics.Mean(name="reconstruction_loss")
+
+    @property
+    def alpha(self) -> float:
+        """The weight of the reconstruction for the head (paper, Eq. 1); see `SemiSupervised`."""
+        return float(self._alpha)
+
+    @alpha.setter
+    def alpha(self, value: float) -> None:
+        self._alpha.assign(value)
+
+    @property
+    def metrics(self) -> list[Any]:
+        """Keras', and the reconstruction's loss where there is a decoder."""
+        own = super().metrics
+        return own if self._decoder is None else [*own, self._reconstruction_tracker]
 
     connect = Connect()
 
@@ -160,6 +204,7 @@ class SplitModel(Persistent):
         """
         given = inspect.signature(keras.Model.fit).bind(self, *args, **kwargs).arguments
         given.pop("self")
+        refusals.check_class_weight(given, self._decoder)
         callbacks = given.pop("callbacks", None)
         self._bridge.combines = False
         try:
@@ -169,58 +214,75 @@ class SplitModel(Persistent):
             self._halves.end_calls()
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        """One training step (paper, Algorithm 1, lines 5 to 11; label-free, section 3.6)."""
+        """One training step (paper, Algorithm 1, lines 5 to 11; label-free, section 3.6; Algorithm 3)."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         volatile = self._halves.volatile()
+        head = self._forward_head(x, y)
+        y, sample_weight = head.labelled((y, sample_weight))
+        work = self._shared_step if self._tail is None else self._label_free_step
+        y_pred, loss = work((x, y, sample_weight), head, volatile)
+        rows = _rows(x) if head.rows is None else head.rows.count
+        self._loss_tracker.update_state(loss, sample_weight=rows)
+        return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+
+    def _forward_head(self, x: Any, y: Any) -> Pulled:
         with tf.GradientTape() as tape:
             smashed, kept = self._run_head(x, training=True)
             local = [self._summed(term) for _, term in self._halves.head.losses()]
             scaled = [self.optimizer.scale_loss(each) for each in local]
-        options = {
-            "learning_rate": self._learning_rate(),
-            "wants_cut_gradients": bool(self.head.trainable_variables),
-            "volatile": volatile,
-        }
-        head = Pulled(tape, smashed, kept, scaled)
-        work = self._shared_step if self._tail is None else self._label_free_step
-        y_pred, loss = work(x, y, sample_weight, head, options)
-        rows = tf.shape(next(each for each in tree.flatten(x) if each is not None))[0]
-        self._loss_tracker.update_state(loss, sample_weight=rows)
-        return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+        if self._decoder is None:
+            return Pulled(tape, smashed, kept, scaled)
+        seen = {at: smashed[at] for at in places(self._halves.topology["frontier"])}
+        found = reconstruct(self._decoder, seen, x, self._alpha, self.optimizer.scale_loss)
+        self._reconstruction_tracker.update_state(found.loss, sample_weight=_rows(x))
+        return Pulled(tape, smashed, kept, scaled, Labelled(y), found)
 
-    def _shared_step(self, x: Any, y: Any, sample_weight: Any, head: Pulled, options: Any) -> tuple[Any, Any]:
+    def _shared_step(self, data: Any, head: Pulled, volatile: Any) -> tuple[Any, Any]:
         """The server has the labels and computes all gradients behind the cut."""
-        reply = self._bridge.train(head.smashed, y, sample_weight, **options)
+        _, y, sample_weight = data
+        smashed = head.labelled(head.smashed)
+        reply = self._bridge.train(smashed, y, sample_weight, **self._wanted(volatile))
         # Before the update, which moves what regularisers look at.
-        loss = self._total_loss(x, y, sample_weight, reply.outputs, reply.loss_terms)
+        loss = self._total_loss(data, reply.outputs, reply.loss_terms)
         with self._bridge.after(reply):
-            self._update(head.gradients(self.head.trainable_variables, reply.cut_gradients))
+            self._update(head, head.gradients(self.head.trainable_variables, reply.cut_gradients))
         return reply.outputs, loss
 
-    def _label_free_step(
-        self, x: Any, y: Any, sample_weight: Any, head: Pulled, options: Any
-    ) -> tuple[Any, Any]:
+    def _label_free_step(self, data: Any, head: Pulled, volatile: Any) -> tuple[Any, Any]:
         """Labels, loss and outputs stay here; the server gets gradients of its own outputs."""
         tail = cast(Tail, self._tail)
-        graded = tail.graded(self._probed_loss, y, sample_weight)
-        reply, prepared = self._bridge.forward(head.smashed, graded=graded, **options)
-        inputs = tail.inputs(reply.outputs, head.kept)
+        graded = tail.graded(self._probed_loss, *data[1:])
+        smashed, kept = head.labelled((head.smashed, head.kept))
+        reply, prepared = self._bridge.forward(smashed, graded=graded, **self._wanted(volatile))
+        inputs = tail.inputs(reply.outputs, kept)
         with tf.GradientTape() as tape:
             tape.watch(floating(inputs))
             y_pred = tail.run(inputs, training=True)
-            loss = self._total_loss(x, y, sample_weight, y_pred, reply.loss_terms)
+            loss = self._total_loss(data, y_pred, reply.loss_terms)
             scaled = self.optimizer.scale_loss(loss)
         variables = tail.part.model.trainable_variables
         found = tape.gradient(scaled, [*inputs, *variables])
         returned, own = found[: len(inputs)], found[len(inputs) :]
         cut = self._bridge.backward(prepared, [tf.convert_to_tensor(returned[at]) for at in graded])
+        if head.rows is not None:
+            # Statistics and seeds of a tail that has seen no row.
+            head.rows.keep_if_none(tail.part.model, volatile)
         with self._bridge.after(cut):
-            kept = returned[len(inputs) - len(head.kept) :]
-            first = head.gradients(self.head.trainable_variables, cut.cut_gradients, kept)
-            self._update([*first, *zip(own, variables, strict=True)])
+            pulls = returned[len(inputs) - len(kept) :]
+            first = head.gradients(self.head.trainable_variables, cut.cut_gradients, pulls)
+            self._update(head, [*first, *zip(own, variables, strict=True)])
         return y_pred, loss
 
-    def _total_loss(self, x: Any, y: Any, sample_weight: Any, y_pred: Any, theirs: Any) -> Any:
+    def _wanted(self, volatile: Any) -> dict[str, Any]:
+        return {
+            "learning_rate": self._learning_rate(),
+            "wants_cut_gradients": bool(self.head.trainable_variables),
+            "volatile": volatile,
+            "may_be_empty": self._decoder is not None,
+        }
+
+    def _total_loss(self, data: Any, y_pred: Any, theirs: Any) -> Any:
+        x, y, sample_weight = data
         with self._halves.losses_of(self, theirs):
             return self._compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
 
@@ -229,8 +291,10 @@ class SplitModel(Persistent):
             return self._compute_loss(y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
 
     def test_step(self, data: Any) -> dict[str, Any]:
-        """As Keras', with the body's regularisers in the loss."""
+        """As Keras', with the body's regularisers in the loss; with a decoder, of the labelled rows."""
         self._mode = "test"
+        if self._decoder is not None:
+            data = Labelled(keras.utils.unpack_x_y_sample_weight(data)[1]).of(data)
         try:
             return super().test_step(data)
         finally:
@@ -245,12 +309,13 @@ class SplitModel(Persistent):
                 "`training=True`: the server's half would be left out. Received: training=True."
             )
         smashed, kept = self._run_head(inputs, training=False, mask=mask)
-        reply = self._bridge.infer(smashed, self._mode)
+        reply = self._bridge.infer(smashed, self._mode, may_be_empty=self._decoder is not None)
         outputs = reply.outputs
         if self._tail is not None:
             outputs = self._tail.run(self._tail.inputs(outputs, kept), training=False)
         if self._mode == "test":
             self._halves.add_losses(self, reply.loss_terms)
+            self._observe(smashed, inputs)
         return outputs
 
     def make_train_function(self, force: bool = False) -> None:
@@ -271,7 +336,8 @@ class SplitModel(Persistent):
     def get_config(self) -> dict[str, Any]:
         """The head and the frontier; no address, no keys, nothing of the body."""
         # As text: Keras would take the configs inside for objects of its own.
-        return {"topology": json.dumps(self._halves.topology)}
+        decoder = None if self._decoder is None else json.dumps(self._decoder.to_config())
+        return {"topology": json.dumps(self._halves.topology), "decoder": decoder}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> SplitModel:
@@ -279,7 +345,9 @@ class SplitModel(Persistent):
         del custom_objects
         topology = json.loads(config["topology"])
         tail = Part.from_config(topology["tail"]) if topology["tail"] else None
-        return cls._of(Part.from_config(topology["head"]), tail, topology, Connection(None))
+        text = config.get("decoder")
+        decoder = Decoder.from_config(json.loads(text)) if text else None
+        return cls._of((Part.from_config(topology["head"]), tail), topology, Connection(None), decoder)
 
     def summary(self, *args: Any, **kwargs: Any) -> None:
         """Keras' table of the client's layers, and what the server holds."""
@@ -316,8 +384,10 @@ class SplitModel(Persistent):
         count = len(self._halves.topology["frontier"])
         return outputs[:count], outputs[count:]
 
-    def _update(self, gradients: list[tuple[Any, Any]]) -> None:
-        """Paper, Algorithm 1, line 11."""
+    def _update(self, head: Pulled, gradients: list[tuple[Any, Any]]) -> None:
+        """Paper, Algorithm 1, line 11; Algorithm 3, line 14."""
+        if head.reconstruction is not None:
+            gradients = [*gradients, *head.reconstruction.own]
         if gradients:
             self.optimizer.apply_gradients(gradients)
         else:
@@ -326,6 +396,15 @@ class SplitModel(Persistent):
 
     def _summed(self, term: Any) -> Any:
         return self._aggregate_additional_loss(term)
+
+    def _observe(self, smashed: list[Any], x: Any) -> None:
+        """The reconstruction of rows that are evaluated."""
+        if self._decoder is not None:
+            seen = [smashed[at] for at in places(self._halves.topology["frontier"])]
+            loss = self._decoder.value(seen, x, training=False)
+            # No row has no mean.
+            loss = tf.where(_rows(x) > 0, loss, tf.zeros_like(loss))
+            self._reconstruction_tracker.update_state(loss, sample_weight=_rows(x))
 
     def _learning_rate(self) -> Any:
         """What travels with each update; None for schedules, which both sides follow by themselves."""
@@ -344,3 +423,7 @@ class SplitModel(Persistent):
         listed = [] if callbacks is None else tree.flatten(callbacks)
         refusals.check_callbacks(listed)
         return [traffic, *listed, Progress()]
+
+
+def _rows(x: Any) -> Any:
+    return tf.shape(next(each for each in tree.flatten(x) if each is not None))[0]

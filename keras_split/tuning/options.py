@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from keras_split.callbacks import SemiSupervised
 from keras_split.partition import Cut
 
 Decoder = Callable[[Any, tuple[tuple[int | None, ...], ...]], Any]
@@ -57,5 +57,4 @@ class Options:
         """Callbacks of `fit`."""
         if self.alpha is None:
             return []
-        room: Any = importlib.import_module("keras_split.callbacks")
-        return [room.SemiSupervised(alpha=hp.get("alpha"))]
+        return [SemiSupervised(alpha=hp.get("alpha"))]

@@ -1,4 +1,4 @@
-"""Keras callbacks of a split model."""
+"""What `fit` adds to a split model's callbacks by itself."""
 
 from __future__ import annotations
 
