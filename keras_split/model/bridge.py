@@ -65,7 +65,7 @@ class Bridge:
         )
         prepared = self._prepare(exchange)
         sent = [*smashed, *_flat(labels), *_flat(sample_weight)]
-        ask = _unless_empty(Session.step, prepared.outputs, may_be_empty)
+        ask = _unless_empty(_whole_step, prepared.outputs, may_be_empty)
         return self._step(ask, sent, learning_rate, volatile, prepared, prepared.outputs)
 
     def forward(
@@ -96,7 +96,7 @@ class Bridge:
         )
         prepared = self._prepare(exchange)
         half = prepared.forwarded
-        ask = _unless_empty(Session.forward, half, may_be_empty)
+        ask = _unless_empty(_first_half, half, may_be_empty)
         return self._step(ask, smashed, learning_rate, volatile, prepared, half), prepared
 
     def backward(self, prepared: Prepared, gradients: Sequence[Any]) -> Reply:
@@ -203,6 +203,14 @@ class Bridge:
         tensors = tree.flatten(found) if wanted else []
         made_by = (tensors[0].op if tensors else found) if tf.inside_function() else None
         return read_reply(wanted, prepared.structure, tensors, made_by)
+
+
+def _whole_step(session: Session, *request: Any) -> list[np.ndarray]:
+    return session.step(*request)
+
+
+def _first_half(session: Session, *request: Any) -> list[np.ndarray]:
+    return session.forward(*request)
 
 
 def _unless_empty(

@@ -132,7 +132,9 @@ class SplitModel(Persistent):
         self._halves.decoder = self.decoder
         # No weight of the model: the callback sets it.
         self._alpha = tf.Variable(0.0, trainable=False, name="alpha")
-        self._reconstruction_tracker = keras.metrics.Mean(name="reconstruction_loss")
+        if decoder is not None:
+            # From here on among Keras' metrics.
+            self._reconstruction_tracker = keras.metrics.Mean(name="reconstruction_loss")
 
     @property
     def alpha(self) -> float:
@@ -142,12 +144,6 @@ class SplitModel(Persistent):
     @alpha.setter
     def alpha(self, value: float) -> None:
         self._alpha.assign(value)
-
-    @property
-    def metrics(self) -> list[Any]:
-        """Keras', and the reconstruction's loss where there is a decoder."""
-        own = super().metrics
-        return own if self._decoder is None else [*own, self._reconstruction_tracker]
 
     connect = Connect()
 

@@ -9,6 +9,7 @@ import sys
 
 import keras
 import keras_tuner
+import numpy as np
 import pytest
 from keras_tuner.errors import FatalError
 
@@ -17,7 +18,18 @@ from keras_split.local import local_server
 from keras_split.session import Session
 from keras_split.tuning import Objective, SearchEnded, SplitHyperModel
 from support.processes import BodyServer, Process, environment
-from support.search import CUTS, MAX_TRIALS, build, build_plainly, data, random_search, search, unsplit
+from support.search import (
+    CLASSES,
+    CUTS,
+    FEATURES,
+    MAX_TRIALS,
+    build,
+    build_plainly,
+    data,
+    random_search,
+    search,
+    unsplit,
+)
 
 pytestmark = [
     # KerasTuner 1.4.8 asks threads for their names in an old way.
@@ -208,6 +220,23 @@ def test_a_search_without_shared_labels_finds_what_one_over_whole_models_finds(p
 
 def program(folder, log, **variables):
     return Process(["-m", "support.search", str(folder)], folder / log, variables)
+
+
+def test_a_search_over_alpha_learns_from_rows_without_labels(tmp_path):
+    def decoder(hp, shapes):
+        return keras.Sequential([keras.Input(shapes[0][1:]), keras.layers.Dense(FEATURES)])
+
+    hypermodel = SplitHyperModel(build, CUTS, alpha=(0.1, 1.0), decoder=decoder)
+    tuner = random_search(hypermodel, tmp_path, max_trials=2)
+    x, y = data()
+    some = np.where(np.arange(len(y)) % 2, y, -1)
+    tuner.search(x, some, validation_data=(x, y), epochs=2, batch_size=8, verbose=0)
+    for each in trials(tuner):
+        alpha = each.hyperparameters.get("alpha")
+        assert 0.1 <= alpha <= 1.0
+        assert each.metrics.get_best_value("alpha") == pytest.approx(alpha)
+        assert each.metrics.exists("val_reconstruction_loss")
+    assert tuner.get_best_models()[0].predict(x, verbose=0).shape == (len(x), CLASSES)
 
 
 def test_a_search_that_was_killed_goes_on(tmp_path):
