@@ -19,7 +19,7 @@ class Persistent(keras.Model):
     _halves: Halves
 
     def get_weights(self) -> list[np.ndarray]:
-        """The head's weights, and a ticket for the server's, which are kept under it."""
+        """The client's weights, of head and tail, and a ticket for the server's, which are kept under it."""
         return [*super().get_weights(), self._halves.take_ticket()]
 
     def set_weights(self, weights: list[np.ndarray]) -> None:

@@ -13,7 +13,7 @@ from keras_split.partition.inventory import named_layers, named_variables
 
 @dataclass(frozen=True)
 class Part:
-    """A head or a body.
+    """A head, a body or a tail.
 
     Args:
         model: Functional model of the part; shares its layers with the whole model where both live
