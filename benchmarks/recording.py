@@ -1,8 +1,9 @@
 """Notes when a split step reaches which point, on both sides, without a change to the package.
 
-The sides share the kernel's monotonic clock, so their marks line up on one axis. A step is a row of
-marks in a file that both processes have mapped into their memory; a mark costs less than a
-microsecond. One request is in flight at a time, so the mark of the last frame is the message's.
+The sides share the kernel's monotonic clock, so their marks line up on one axis. An exchange is a row
+of marks in a file that both processes have mapped into their memory; a mark costs less than a
+microsecond. One request is in flight at a time, so the mark of the last frame is the message's. A
+label-free step has two exchanges, any other one.
 """
 
 from __future__ import annotations
@@ -21,16 +22,16 @@ Wrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 CLIENT = ("entered", "packed", "sent", "received", "left")
 SERVER = ("received", "decoded", "started", "computed", "sent", "update_began", "update_ended")
-_MAX_STEPS = 100_000
+_MAX_ROWS = 100_000
 
 
 def create(path: Path) -> None:
     """Makes an empty file for the server's marks."""
-    np.memmap(path, np.float64, "w+", shape=(_MAX_STEPS, len(SERVER)))
+    np.memmap(path, np.float64, "w+", shape=(_MAX_ROWS, len(SERVER)))
 
 
 class _Rows:
-    """Marks of steps by name; of no use beyond `_MAX_STEPS`."""
+    """Marks of exchanges by name; of no use beyond `_MAX_ROWS`."""
 
     def __init__(self, values: np.ndarray, names: tuple[str, ...]):
         self._values = values
@@ -55,11 +56,12 @@ class ClientRecorder:
         from keras_split.session import Session, conversation
 
         self.tensor_bytes = {"up": 0, "down": 0}
-        self._own = np.zeros((_MAX_STEPS, len(CLIENT)))
+        self._own = np.zeros((_MAX_ROWS, len(CLIENT)))
         self._rows = _Rows(self._own, CLIENT)
-        shape = (_MAX_STEPS, len(SERVER))
+        shape = (_MAX_ROWS, len(SERVER))
         self._servers = np.zeros(shape) if marks is None else _open(marks)
-        _replace(Session, "step", self._step)
+        for name, place in (("step", 1), ("forward", 1), ("backward", 0)):
+            _replace(Session, name, partial(self._exchange, place))
         _replace(conversation, "pack", self._pack)
         _hook_meter(
             sent=lambda: self._rows.mark("sent"),
@@ -67,13 +69,13 @@ class ClientRecorder:
         )
 
     @property
-    def steps(self) -> int:
-        """Steps so far."""
+    def exchanges(self) -> int:
+        """Exchanges so far."""
         return self._rows.current + 1
 
     def since(self, first: int) -> dict[str, np.ndarray]:
-        """Marks of the steps from a number on, by `"client name"` and `"server name"`."""
-        rows = slice(first, self.steps)
+        """Marks of the exchanges from a number on, by `"client name"` and `"server name"`."""
+        rows = slice(first, self.exchanges)
         client = {f"client {name}": self._own[rows, at] for at, name in enumerate(CLIENT)}
         server = {f"server {name}": self._servers[rows, at] for at, name in enumerate(SERVER)}
         return {**client, **server}
@@ -85,13 +87,15 @@ class ClientRecorder:
 
         return recorded
 
-    def _step(self, step: Callable[..., Any]) -> Callable[..., Any]:
-        def recorded(session: Any, prepared: Any, tensors: Any, learning_rate: Any) -> Any:
+    def _exchange(self, place: int, exchange: Callable[..., Any]) -> Callable[..., Any]:
+        """Records a method of the session; `place` is that of its tensors among its arguments."""
+
+        def recorded(session: Any, *arguments: Any) -> Any:
             self._rows.current += 1
             self._rows.mark("entered")
-            values = step(session, prepared, tensors, learning_rate)
+            values = exchange(session, *arguments)
             self._rows.mark("left")
-            self.tensor_bytes["up"] += sum(each.nbytes for each in tensors)
+            self.tensor_bytes["up"] += sum(each.nbytes for each in arguments[place])
             self.tensor_bytes["down"] += sum(each.nbytes for each in values)
             return values
 
@@ -109,7 +113,7 @@ def record_server(path: Path) -> None:
     def unpack(original: Callable[..., Any]) -> Callable[..., Any]:
         def recorded(*arguments: Any) -> Any:
             message = original(*arguments)
-            if message is not None and message.header.WhichOneof("content") == "step":
+            if message is not None and message.header.WhichOneof("content") in ("step", "backward"):
                 rows.current += 1
                 rows.mark("decoded")
                 rows.mark("received", moment=last["received"])
@@ -126,25 +130,43 @@ def record_server(path: Path) -> None:
 
 
 def _open(path: Path) -> np.ndarray:
-    return np.memmap(path, np.float64, "r+", shape=(_MAX_STEPS, len(SERVER)))
+    return np.memmap(path, np.float64, "r+", shape=(_MAX_ROWS, len(SERVER)))
 
 
 def _step_of_server(rows: _Rows, step: Callable[..., Any]) -> Callable[..., Any]:
-    """The step gives its answer away on the way, and updates when that returns."""
-
-    def recorded(traced: Any, values: Any, answer: Callable[[Any], None]) -> None:
-        row = rows.current  # The next step may arrive while the update runs.
-
-        def recorded_answer(reply: Any) -> None:
-            rows.mark("computed", row)
-            answer(reply)
-            rows.mark("update_began", row)
-
-        rows.mark("started", row)
-        step(traced, values, recorded_answer)
-        rows.mark("update_ended", row)
+    def recorded(traced: Any, values: Any, caller: Any) -> None:
+        listening = _RecordedCaller(rows, caller)
+        step(traced, values, listening)
+        rows.mark("update_ended", listening.row)
 
     return recorded
+
+
+class _RecordedCaller:
+    """A step gives its answer away on the way, and updates when that returns.
+
+    A label-free one asks before that, and what it computes then belongs to its second exchange.
+    """
+
+    def __init__(self, rows: _Rows, caller: Any):
+        self._rows = rows
+        self._caller = caller
+        self._begin()
+
+    def ask(self, outputs: Any) -> Any:
+        self._rows.mark("computed", self.row)
+        gradients = self._caller.ask(outputs)
+        self._begin()
+        return gradients
+
+    def answer(self, reply: Any) -> None:
+        self._rows.mark("computed", self.row)
+        self._caller.answer(reply)
+        self._rows.mark("update_began", self.row)
+
+    def _begin(self) -> None:
+        self.row = self._rows.current  # The next step may arrive while the update runs.
+        self._rows.mark("started", self.row)
 
 
 def _replace(owner: Any, name: str, wrap: Wrapper) -> None:

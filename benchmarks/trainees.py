@@ -133,7 +133,7 @@ class Recorded(Split):
 
     def breakdown(self) -> dict[str, Any]:
         """Where the time of a step goes, in seconds per step."""
-        first = self._recorder.steps
+        first = self._recorder.exchanges
         seconds = self._fit() / self._comparison.steps
         marks = self._recorder.since(first)
         return {"step": seconds, **timeline.break_down(marks, self.parts())}
