@@ -1,10 +1,10 @@
-"""Where the time of a split step goes, beside the parts of a whole one."""
+"""Where the time of a split step goes, beside the parts of the whole model's."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.comparisons import Comparison
+from benchmarks.comparisons import WHOLE, Comparison
 from benchmarks.pace import SLOWEST, Pace
 from benchmarks.processes import Job, TrainingProcess
 
@@ -16,9 +16,9 @@ def break_down(comparison: Comparison, pace: Pace, wanted: int) -> dict[str, Any
 
     The recorded processes are not those of the rounds, which carry no instruments.
     """
-    recorded = Job.of(comparison, is_split=True, records=True)
+    recorded = Job.of(comparison, comparison.candidate, records=True)
     with (
-        TrainingProcess(Job.of(comparison, is_split=False)) as whole,
+        TrainingProcess(Job.of(comparison, WHOLE)) as whole,
         TrainingProcess(recorded) as split,
     ):
         taken: list[dict[str, Any]] = []

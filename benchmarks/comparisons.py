@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+
+class Way(NamedTuple):
+    """A way to train a model.
+
+    Args:
+        name: For tables.
+        cut: Layer behind which the server's part begins; empty for the whole model in one process.
+        second_cut: Layer behind which it ends; empty where labels are shared.
+    """
+
+    name: str
+    cut: str = ""
+    second_cut: str = ""
+
+
+WHOLE = Way("whole")
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A model trained whole beside the same model trained split.
+    """A model trained in two ways: whole and split, or split with and without sharing labels.
 
     Args:
         model: Function in `keras_split.zoo`.
@@ -17,7 +35,9 @@ class Comparison:
         steps: Steps of one measured run, a multiple of `steps_per_execution`.
         steps_per_execution: As in `compile`, the same for both.
         pinned: Each process on one core; otherwise each on any.
-        bar: The ratio of samples per second, split over whole, that the best round should reach.
+        bar: The ratio of samples per second, candidate over reference, that the best round should
+            reach.
+        second_cut: If there is one, label-free training is compared with sharing labels.
     """
 
     model: str
@@ -28,12 +48,26 @@ class Comparison:
     steps_per_execution: int = 1
     pinned: bool = True
     bar: float | None = None
+    second_cut: str = ""
+
+    @property
+    def reference(self) -> Way:
+        """What is known."""
+        return Way("label sharing", self.cut) if self.second_cut else WHOLE
+
+    @property
+    def candidate(self) -> Way:
+        """What is measured against it."""
+        if self.second_cut:
+            return Way("label-free", self.cut, self.second_cut)
+        return Way("split", self.cut)
 
     def __str__(self) -> str:
         each = "step" if self.steps_per_execution == 1 else "steps"
         where = "one core each" if self.pinned else "unpinned"
+        cuts = f"{self.cut} and {self.second_cut}, label-free" if self.second_cut else self.cut
         return (
-            f"{self.model} cut at {self.cut}, batch {self.batch}, "
+            f"{self.model} cut at {cuts}, batch {self.batch}, "
             f"{self.steps_per_execution} {each} per execution, {where}"
         )
 
@@ -42,8 +76,18 @@ LENET = Comparison("lenet", "pool2", 64, (28, 28, 1), 200)
 VGG = Comparison("vgg", "pool2", 32, (32, 32, 3), 20)
 VGG_EARLY = replace(VGG, cut="pool1")
 
+LENET_LABEL_FREE = replace(LENET, second_cut="dense_1")
+VGG_LABEL_FREE = replace(VGG, second_cut="fc1")
+
 # The bars of samples per second hold for one core each.
-_BARS = {(LENET, 1): 0.80, (LENET, 10): 0.60, (VGG, 1): 0.95, (VGG, 10): 0.95}
+_BARS = {
+    (LENET, 1): 0.80,
+    (LENET, 10): 0.60,
+    (VGG, 1): 0.95,
+    (VGG, 10): 0.95,
+    (VGG_LABEL_FREE, 1): 0.90,
+    (VGG_LABEL_FREE, 10): 0.90,
+}
 
 # Bytes on the wire over the tensors' own, for batches of 32 and more at LeNet's cut.
 WIRE_BAR = 0.01
@@ -51,16 +95,12 @@ WIRE_BATCHES = (32, 64)
 
 
 def comparisons() -> list[Comparison]:
-    """All of them, those with bars first."""
+    """All of them: one core each, then unpinned, then label-free."""
+    models = (LENET, VGG, VGG_EARLY)
+    unpinned = [replace(each, pinned=False) for each in models]
     return [
-        replace(
-            base,
-            steps_per_execution=steps,
-            pinned=pinned,
-            bar=_BARS.get((base, steps)) if pinned else None,
-        )
-        for pinned in (True, False)
-        for base in (LENET, VGG, VGG_EARLY)
+        replace(base, steps_per_execution=steps, bar=_BARS.get((base, steps)))
+        for base in (*models, *unpinned, LENET_LABEL_FREE, VGG_LABEL_FREE)
         for steps in (1, 10)
     ]
 

@@ -27,17 +27,17 @@ def whole(model: Any, x: np.ndarray, y: np.ndarray, comparison: Comparison) -> d
     def forward() -> list[Any]:
         return [model.compute_loss(images, labels, model(images, training=True), training=True)]
 
-    return _timed(forward, model)
+    return _timed(forward, model.trainable_variables, model.optimizer)
 
 
 def head(split: Any, x: np.ndarray, comparison: Comparison) -> dict[str, float]:
     """Of a split model's head; seconds."""
     images = tf.constant(x[: comparison.batch])
-    return _timed(lambda: tree.flatten(split.head(images, training=True)), split)
+    variables = split.head.trainable_variables
+    return _timed(lambda: tree.flatten(split.head(images, training=True)), variables, split.optimizer)
 
 
-def _timed(forward: Callable[[], list[Any]], model: Any) -> dict[str, float]:
-    variables = model.trainable_variables
+def _timed(forward: Callable[[], list[Any]], variables: Sequence[Any], optimizer: Any) -> dict[str, float]:
     upstream = [tf.random.normal(tf.shape(each), stddev=1e-3) for each in forward()]
 
     def gradients() -> tuple[Any, Any]:
@@ -47,7 +47,7 @@ def _timed(forward: Callable[[], list[Any]], model: Any) -> dict[str, float]:
 
     def update() -> Any:
         outputs, found = gradients()
-        model.optimizer.apply_gradients(zip(found, variables, strict=True))
+        optimizer.apply_gradients(zip(found, variables, strict=True))
         return outputs
 
     one, two, three = _medians([tf.function(each) for each in (forward, gradients, update)])

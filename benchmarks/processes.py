@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from benchmarks import machine
-from benchmarks.comparisons import Comparison
+from benchmarks.comparisons import Comparison, Way
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Job:
 
     Args:
         comparison: Model and data.
-        is_split: Train it split, with a private server; else whole.
+        way: How it is trained; split with a private server.
         client_core: Where the process runs; None for anywhere.
         server_core: Where its server runs.
         records: Note when a split step reaches which point. Costs some microseconds a step.
@@ -29,26 +29,27 @@ class Job:
     """
 
     comparison: Comparison
-    is_split: bool
+    way: Way
     client_core: int | None = None
     server_core: int | None = None
     records: bool = False
     counts: bool = False
 
     @classmethod
-    def of(cls, comparison: Comparison, *, is_split: bool, **options: bool) -> Job:
+    def of(cls, comparison: Comparison, way: Way, **options: bool) -> Job:
         """Client on the first core, server on the second; the whole model where the client is."""
         if not comparison.pinned:
-            return cls(comparison, is_split, **options)
+            return cls(comparison, way, **options)
         first, second = machine.cores()[:2]
-        return cls(comparison, is_split, first, second, **options)
+        return cls(comparison, way, first, second, **options)
 
     @classmethod
     def from_json(cls, text: str) -> Job:
         """Undoes `to_json`."""
         values = json.loads(text)
         values["comparison"]["shape"] = tuple(values["comparison"]["shape"])
-        return cls(**{**values, "comparison": Comparison(**values["comparison"])})
+        built = {"comparison": Comparison(**values["comparison"]), "way": Way(*values["way"])}
+        return cls(**{**values, **built})
 
     def to_json(self) -> str:
         """For the command line of the process."""

@@ -1,4 +1,4 @@
-"""Whole and split side by side, until enough rounds were taken at full speed."""
+"""Two ways to train side by side, until enough rounds were taken at full speed."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ Round = dict[str, Any]
 
 
 def take_rounds(
-    whole: TrainingProcess, split: TrainingProcess, pace: Pace, wanted: int, most: int
+    reference: TrainingProcess, candidate: TrainingProcess, pace: Pace, wanted: int, most: int
 ) -> list[Round]:
     """Takes rounds until `wanted` are clean or `most` were taken."""
     rounds: list[Round] = []
     while len(rounds) < most and len(clean_rounds(rounds, pace)) < wanted:
         # Who goes first changes, so that a slope over the round favours neither.
-        order = ("whole", "split") if len(rounds) % 2 == 0 else ("split", "whole")
-        rounds.append(_take_round({"whole": whole, "split": split}, order, pace))
+        order = (reference, candidate) if len(rounds) % 2 == 0 else (candidate, reference)
+        taken = _take_round(order, pace)
+        rounds.append({**taken, "ratio": _rate(taken, candidate) / _rate(taken, reference)})
     return rounds
 
 
@@ -37,13 +38,13 @@ def reason_to_drop(taken: Round, pace: Pace) -> str:
     """Why a round does not count; empty if it does."""
     if pace.slowdown(taken["calibration_seconds"]) > SLOWEST:
         return "throttled"
-    if max(taken[name]["foreign_cores"] for name in ("whole", "split")) > _MOST_FOREIGN_CORES:
+    if max(taken[name]["foreign_cores"] for name in taken["order"]) > _MOST_FOREIGN_CORES:
         return "disturbed"
     return ""
 
 
-def summarise(rounds: Sequence[Round], pace: Pace) -> dict[str, Any]:
-    """Medians and bests of the rounds that count."""
+def summarise(rounds: Sequence[Round], reference: str, candidate: str, pace: Pace) -> dict[str, Any]:
+    """Medians and bests of the rounds that count, by the names of the two."""
     clean = clean_rounds(rounds, pace)
     reasons = [reason_to_drop(each, pace) for each in rounds]
     summary: dict[str, Any] = {
@@ -52,23 +53,30 @@ def summarise(rounds: Sequence[Round], pace: Pace) -> dict[str, Any]:
         "disturbed_rounds": reasons.count("disturbed"),
     }
     if clean:
-        for name in ("whole", "split"):
-            rates = [each[name]["samples_per_second"] for each in clean]
-            summary[f"{name}_samples_per_second"] = _middle_and_best(rates)
+        rates = {
+            name: _middle_and_best([each[name]["samples_per_second"] for each in clean])
+            for name in (reference, candidate)
+        }
+        summary |= {f"{name}_samples_per_second": rate for name, rate in rates.items()}
         summary["ratio"] = _middle_and_best([each["ratio"] for each in clean])
-        summary["ratio"]["of_bests"] = (
-            summary["split_samples_per_second"]["best"] / summary["whole_samples_per_second"]["best"]
-        )
+        summary["ratio"]["of_bests"] = rates[candidate]["best"] / rates[reference]["best"]
     return summary
 
 
-def _take_round(processes: dict[str, TrainingProcess], order: tuple[str, ...], pace: Pace) -> Round:
-    taken: Round = {"order": list(order), "calibration_seconds": [pace.take()]}
-    for name in order:
-        taken[name] = _watched_run(processes[name])
+def _take_round(order: Sequence[TrainingProcess], pace: Pace) -> Round:
+    taken: Round = {
+        "order": [each.job.way.name for each in order],
+        "calibration_seconds": [pace.take()],
+    }
+    for process in order:
+        taken[process.job.way.name] = _watched_run(process)
         taken["calibration_seconds"].append(pace.take())
-    taken["ratio"] = taken["split"]["samples_per_second"] / taken["whole"]["samples_per_second"]
     return taken
+
+
+def _rate(taken: Round, process: TrainingProcess) -> float:
+    rate: float = taken[process.job.way.name]["samples_per_second"]
+    return rate
 
 
 def _watched_run(process: TrainingProcess) -> dict[str, Any]:

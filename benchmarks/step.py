@@ -60,16 +60,18 @@ def main() -> None:
 def measure(comparison: Comparison, pace: Pace, effort: Effort) -> dict[str, Any]:
     """All about one comparison but the judgement, which may change as the pace is known better."""
     with (
-        TrainingProcess(Job.of(comparison, is_split=False)) as whole,
-        TrainingProcess(Job.of(comparison, is_split=True)) as split,
+        TrainingProcess(Job.of(comparison, comparison.reference)) as reference,
+        TrainingProcess(Job.of(comparison, comparison.candidate)) as candidate,
     ):
-        for process in (whole, split):
+        for process in (reference, candidate):
             process.ask("memory")  # Both have compiled before the first round begins.
-        rounds = take_rounds(whole, split, pace, effort.rounds, effort.most_rounds)
-        memory = {**whole.ask("memory"), **split.ask("memory")}
+        rounds = take_rounds(reference, candidate, pace, effort.rounds, effort.most_rounds)
+        memory = {**reference.ask("memory"), **candidate.ask("memory")}
     return {
         "name": str(comparison),
         **asdict(comparison),
+        "reference": comparison.reference.name,
+        "candidate": comparison.candidate.name,
         "rounds": rounds,
         "memory_mib": memory,
         "breakdown": break_down(comparison, pace, effort.rounds) if comparison.pinned else None,
@@ -90,7 +92,7 @@ def _judged(result: dict[str, Any], pace: Pace) -> dict[str, Any]:
         breakdown = {**breakdown, "is_throttled": breakdown["slowdown"] > SLOWEST}
     return {
         **result,
-        "summary": summarise(rounds, pace),
+        "summary": summarise(rounds, result["reference"], result["candidate"], pace),
         "rounds": [{**each, "dropped": reason_to_drop(each, pace)} for each in rounds],
         "breakdown": breakdown,
     }

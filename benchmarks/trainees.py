@@ -27,6 +27,7 @@ class Whole:
 
     def __init__(self, job: Job):
         self._comparison = job.comparison
+        self._way = job.way
         self._imported_mib = machine.peak_memory_mib(os.getpid())
         self._x, self._y = _data(job.comparison)
         self._model = self._build()
@@ -93,8 +94,8 @@ class Split(Whole):
         """Peaks so far, in MiB."""
         return {
             "imported": self._imported_mib,
-            "client": machine.peak_memory_mib(os.getpid()),
-            "server": machine.peak_memory_mib(self._server.process.pid),
+            f"{self._way.name} client": machine.peak_memory_mib(os.getpid()),
+            f"{self._way.name} server": machine.peak_memory_mib(self._server.process.pid),
         }
 
     def parts(self) -> dict[str, float]:
@@ -107,7 +108,7 @@ class Split(Whole):
         self._server.stop()
 
     def _build(self) -> Any:
-        return keras_split.SplitModel(super()._build(), self._comparison.cut)
+        return keras_split.SplitModel(super()._build(), self._way.cut, self._way.second_cut or None)
 
     def _cpu_seconds(self) -> dict[str, float]:
         return {
@@ -136,7 +137,8 @@ class Recorded(Split):
         first = self._recorder.exchanges
         seconds = self._fit() / self._comparison.steps
         marks = self._recorder.since(first)
-        return {"step": seconds, **timeline.break_down(marks, self.parts())}
+        exchanges = 2 if self._way.second_cut else 1
+        return {"step": seconds, **timeline.break_down(marks, self.parts(), exchanges)}
 
     def traffic(self) -> dict[str, dict[str, int]]:
         """Bytes of one run, up and down: the tensors' own, as metered, and on the socket."""
@@ -163,7 +165,7 @@ class Recorded(Split):
 
 def trainee(job: Job) -> Whole:
     """The kind that a job asks for."""
-    if not job.is_split:
+    if not job.way.cut:
         return Whole(job)
     return Recorded(job) if job.records or job.counts else Split(job)
 

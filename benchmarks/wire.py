@@ -18,7 +18,7 @@ def measure_wire(batch: int) -> dict[str, Any]:
     compiling are not in it; beginning and ending the turn are, spread over the steps.
     """
     comparison = replace(LENET, batch=batch, steps=_STEPS)
-    with TrainingProcess(Job.of(comparison, is_split=True, counts=True)) as split:
+    with TrainingProcess(Job.of(comparison, comparison.candidate, counts=True)) as split:
         split.ask("train")  # The connection has been made and used.
         counted = split.ask("traffic")
     per_step = {kind: {way: count / _STEPS for way, count in ways.items()} for kind, ways in counted.items()}
