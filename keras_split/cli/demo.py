@@ -29,12 +29,13 @@ _POSITIVE = click.IntRange(min=1)
 @click.option("--epochs", type=_POSITIVE, help="Passes over the images. Default: by the data set.")
 @click.option("--batch-size", type=_POSITIVE, help="Images in a step. Default: by the data set.")
 @click.option("--cut", default="pool2", show_default=True, help="Layer to cut behind.")
+@click.option("--second-cut", metavar="NAME", help="Last layer of the server, which then gets no labels.")
 @click.option("--out", type=FOLDER, default=Path("demo-output"), show_default=True, help="Folder for files.")
 def demo(out: Path, **given: Any) -> None:
     """Train LeNet (for cifar10 a small VGG) whole, and split over two processes.
 
     Both start from the same seeds, so that all weights must be equal at the end, to the last bit;
-    exits with 1 if they are not.
+    exits with 1 if they are not. With a second cut, the labels and the last layers stay in this process.
     """
     recipe = RECIPES[given["dataset"]]
     from keras_split.datasets import check_available
@@ -62,7 +63,7 @@ def _show(outcome: Outcome) -> None:
     from keras_split.demo.report import rows
 
     cells = [[row.name, _cell(row, row.whole), _cell(row, row.split)] for row in rows(outcome)]
-    click.echo(f"\n{table([outcome.title, 'whole', 'split'], cells)}\n")
+    click.echo(f"\n{table([outcome.title, 'whole', outcome.plan.split_title], cells)}\n")
     click.echo(_verdict(outcome))
 
 

@@ -32,7 +32,7 @@ def draw(outcome: Outcome, path: Path) -> None:
     accuracy.set_ylim(top=min(accuracy.get_ylim()[1], 1.005))
     _traffic(traffic, outcome)
     figure.suptitle(
-        f"{outcome.title}, cut at {outcome.cut.name}: "
+        f"{outcome.title}, cut at {outcome.plan.cuts}: "
         f"largest weight difference {outcome.weight_difference:.3g}",
         fontsize=13,
         color=_INK,

@@ -21,7 +21,7 @@ from keras_split.demo.callbacks import StepClock, TestScores
 from keras_split.demo.recipes import RECIPES, Recipe
 from keras_split.local import local_server
 from keras_split.model import SplitModel
-from keras_split.partition import Cut, list_cuts, partition
+from keras_split.partition import Cut, describe_cut, partition
 
 Say = Callable[[str], None]
 
@@ -35,6 +35,7 @@ class Plan:
         data_dir: As in `datasets.load`.
         manual_dir: As in `datasets.load`.
         cut: Layer behind which the server's part begins.
+        second_cut: Layer behind which it ends, for training without sharing labels; None to share them.
         epochs: None for the recipe's.
         batch_size: None for the recipe's.
         seed: For weights and shuffling, the same for both.
@@ -44,6 +45,7 @@ class Plan:
     data_dir: Path | None = None
     manual_dir: Path | None = None
     cut: str = "pool2"
+    second_cut: str | None = None
     epochs: int | None = None
     batch_size: int | None = None
     seed: int = 1
@@ -54,6 +56,16 @@ class Plan:
         recipe = RECIPES[self.dataset]
         epochs, batch_size = self.epochs or recipe.epochs, self.batch_size or recipe.batch_size
         return Recipe(recipe.title, recipe.model, recipe.model_title, epochs, batch_size)
+
+    @property
+    def cuts(self) -> str:
+        """Where the model is cut, and in which mode, for people."""
+        return f"{self.cut} and {self.second_cut}, label-free" if self.second_cut else self.cut
+
+    @property
+    def split_title(self) -> str:
+        """What the split training is called beside the whole one."""
+        return "split, label-free" if self.second_cut else "split"
 
 
 @dataclass(frozen=True)
@@ -78,7 +90,7 @@ class Outcome:
     Args:
         plan: What was to be shown.
         data: On which images.
-        cut: What the cut costs the client.
+        cut: What the cut, or both cuts, cost the client.
         whole: The training in one process.
         split: The training in two.
     """
@@ -118,7 +130,7 @@ def run(plan: Plan, say: Say) -> Outcome:
     say(f"Whole model, in this process ({os.getpid()})")
     whole = _train(_compiled(_model(plan, data)), plan, data)
     say(_describe_split(plan))
-    split = _train(_compiled(SplitModel(_model(plan, data), plan.cut)), plan, data)
+    split = _train(_compiled(SplitModel(_model(plan, data), plan.cut, plan.second_cut)), plan, data)
     return Outcome(plan, data, cut, whole, split)
 
 
@@ -139,8 +151,8 @@ def _model(plan: Plan, data: Dataset) -> keras.Model:
 def _cost(plan: Plan, data: Dataset) -> Cut:
     """Also the place where an illegal cut comes to light before anything is trained."""
     model = _model(plan, data)
-    partition(model, plan.cut)
-    return next(cut for cut in list_cuts(model) if cut.name == plan.cut)
+    partition(model, plan.cut, plan.second_cut)
+    return describe_cut(model, plan.cut, plan.second_cut)
 
 
 def _compiled(model: Any) -> Any:
@@ -184,6 +196,6 @@ def _title(plan: Plan, data: Dataset) -> str:
 def _describe_split(plan: Plan) -> str:
     server = local_server()
     return (
-        f"Split at {plan.cut}, with a server process ({server.process.pid}) behind gRPC and TLS at "
+        f"Split at {plan.cuts}, with a server process ({server.process.pid}) behind gRPC and TLS at "
         f"{server.session().target}"
     )

@@ -69,12 +69,16 @@ def test_a_terminated_server_keeps_its_state_and_ends_well(pki, tmp_path):
 
 
 @pytest.mark.timeout(300)
-def test_the_demo_shows_that_split_equals_whole(tmp_path):
+@pytest.mark.parametrize("second_cut", [None, "dense_1"])
+def test_the_demo_shows_that_split_equals_whole(tmp_path, second_cut):
     options = ["--epochs", "1", "--out", "files", "--data-dir", str(tmp_path / "data")]
+    options += ["--second-cut", second_cut] if second_cut else []
     result = run("-m", "keras_split", "demo", *options, cwd=tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
     assert "Split equals whole, to the last bit." in result.stdout
+    assert ("label-free" in result.stdout) == bool(second_cut)
     found = json.loads((tmp_path / "files" / "results.json").read_text())
+    assert found["second_cut"] == second_cut
     assert found["largest_weight_difference"] == 0
     assert found["history"]["whole"]["loss"] == found["history"]["split"]["loss"]
     assert (tmp_path / "files" / "learning.png").read_bytes().startswith(PNG)
