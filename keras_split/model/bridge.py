@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,7 @@ class Bridge:
     def train(
         self,
         smashed: Sequence[Any],
+        logits: Mapping[int, Any],
         labels: Any,
         sample_weight: Any,
         *,
@@ -47,6 +48,7 @@ class Bridge:
 
         Args:
             smashed: Frontier tensors.
+            logits: Of those that are outputs of the model, by their places.
             labels: Nested, or None.
             sample_weight: Nested, or None.
             learning_rate: Scalar, or None where both sides follow a schedule.
@@ -58,13 +60,13 @@ class Bridge:
         """
         exchange = Exchange(
             "train",
-            _specs(smashed),
+            _specs(smashed, logits),
             tree.map_structure(functools.partial(_spec, "label"), labels),
             tree.map_structure(functools.partial(_spec, "sample_weight"), sample_weight),
             wants_cut_gradients,
         )
         prepared = self._prepare(exchange)
-        sent = [*smashed, *_flat(labels), *_flat(sample_weight)]
+        sent = [*smashed, *logits.values(), *_flat(labels), *_flat(sample_weight)]
         ask = _unless_empty(_whole_step, prepared.outputs, may_be_empty)
         return self._step(ask, sent, learning_rate, volatile, prepared, prepared.outputs)
 
@@ -92,7 +94,7 @@ class Bridge:
             The body's outputs and loss terms; and what to give to `backward`.
         """
         exchange = Exchange(
-            "train", _specs(smashed), wants_cut_gradients=wants_cut_gradients, graded=tuple(graded)
+            "train", _specs(smashed, {}), wants_cut_gradients=wants_cut_gradients, graded=tuple(graded)
         )
         prepared = self._prepare(exchange)
         half = prepared.forwarded
@@ -109,9 +111,11 @@ class Bridge:
 
         return self._remote(step, list(gradients), prepared, prepared.cut_gradients)
 
-    def infer(self, smashed: Sequence[Any], mode: str, *, may_be_empty: bool = False) -> Reply:
+    def infer(
+        self, smashed: Sequence[Any], logits: Mapping[int, Any], mode: str, *, may_be_empty: bool = False
+    ) -> Reply:
         """A forward pass; mode `"test"` brings what a loss needs, `"predict"` the outputs only."""
-        exchange = Exchange(mode, _specs(smashed))
+        exchange = Exchange(mode, _specs(smashed, logits))
         prepared = self._prepare(exchange)
 
         def infer(*arrays: np.ndarray) -> list[np.ndarray]:
@@ -119,7 +123,7 @@ class Bridge:
                 return _zeros(prepared.outputs)
             return self._session().infer(prepared, arrays, self.combines)
 
-        return self._remote(infer, list(smashed), prepared, prepared.outputs)
+        return self._remote(infer, [*smashed, *logits.values()], prepared, prepared.outputs)
 
     def after(self, reply: Reply) -> contextlib.AbstractContextManager[None]:
         """Within, nothing is written to a variable until the reply is there.
@@ -261,7 +265,7 @@ def _flat(nest: Any) -> list[Any]:
     return [each for each in tree.flatten(nest) if each is not None]
 
 
-def _spec(role: str, tensor: Any) -> Input | None:
+def _spec(role: str, tensor: Any, index: int = 0) -> Input | None:
     if tensor is None:
         return None
     if isinstance(tensor, (tf.RaggedTensor, tf.SparseTensor)):
@@ -271,11 +275,13 @@ def _spec(role: str, tensor: Any) -> Input | None:
         )
     tensor = tf.convert_to_tensor(tensor)
     shape = None if tensor.shape.rank is None else tuple(tensor.shape)
-    return Input(role, shape, tensor.dtype.name)
+    return Input(role, shape, tensor.dtype.name, index)
 
 
-def _specs(smashed: Sequence[Any]) -> tuple[Input, ...]:
-    return tuple(spec for spec in (_spec("smashed", each) for each in smashed) if spec)
+def _specs(smashed: Sequence[Any], logits: Mapping[int, Any]) -> tuple[Input, ...]:
+    frontier = (_spec("smashed", each) for each in smashed)
+    behind = (_spec("logits", each, at) for at, each in logits.items())
+    return tuple(spec for spec in (*frontier, *behind) if spec)
 
 
 def _assign(volatile: Sequence[Any], values: Sequence[np.ndarray]) -> None:

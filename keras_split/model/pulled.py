@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from keras_split.model.labelled import Labelled
+from keras_split.model.made import Made
 from keras_split.model.reconstruction import Reconstruction
 from keras_split.segment import arrived, pulled_gradients
 
@@ -17,14 +18,16 @@ class Pulled:
 
     Args:
         tape: That has seen it.
-        smashed: Frontier tensors.
-        kept: Those that the tail reads.
+        made: What it has made.
+        smashed: Frontier tensors, and what else of it the server has gradients for.
+        kept: Those that the tail reads, and what else of it the tail has gradients for.
         local: The head's own loss terms, scaled.
         rows: Which rows have labels; None where all have.
         reconstruction: Of the inputs, or None without a decoder.
     """
 
     tape: Any
+    made: Made
     smashed: list[Any]
     kept: list[Any]
     local: list[Any]
@@ -34,6 +37,12 @@ class Pulled:
     def labelled(self, tensors: Any) -> Any:
         """What of a batch takes part in the exchange."""
         return tensors if self.rows is None else self.rows.of(tensors)
+
+    @property
+    def sent(self) -> Made:
+        """What of the head's takes part in it."""
+        made = self.made
+        return Made(*self.labelled((made.smashed, made.kept, dict(made.logits))))
 
     def gradients(
         self, variables: Sequence[Any], cut: dict[int, Any], kept: Sequence[Any] = ()

@@ -22,12 +22,14 @@ from keras_split.model.connection import Connection, private_session
 from keras_split.model.decoder import Decoder, as_decoder, places
 from keras_split.model.halves import Halves
 from keras_split.model.labelled import Labelled
+from keras_split.model.made import Made
 from keras_split.model.persistent import Persistent
 from keras_split.model.pulled import Pulled
 from keras_split.model.reconstruction import reconstruct
 from keras_split.model.settings import common_settings
 from keras_split.model.tail import Tail, floating
 from keras_split.partition import Part, partition
+from keras_split.segment import logits_beside
 from keras_split.session import Timeouts
 
 
@@ -223,21 +225,23 @@ class SplitModel(Persistent):
 
     def _forward_head(self, x: Any, y: Any) -> Pulled:
         with tf.GradientTape() as tape:
-            smashed, kept = self._run_head(x, training=True)
+            made = self._run_head(x, training=True)
             local = [self._summed(term) for _, term in self._halves.head.losses()]
             scaled = [self.optimizer.scale_loss(each) for each in local]
+        pulls = (made, *made.pulled_on(shares_labels=self._tail is None), scaled)
         if self._decoder is None:
-            return Pulled(tape, smashed, kept, scaled)
-        seen = {at: smashed[at] for at in places(self._halves.topology["frontier"])}
+            return Pulled(tape, *pulls)
+        seen = {at: made.smashed[at] for at in places(self._halves.topology["frontier"])}
         found = reconstruct(self._decoder, seen, x, self._alpha, self.optimizer.scale_loss)
         self._reconstruction_tracker.update_state(found.loss, sample_weight=_rows(x))
-        return Pulled(tape, smashed, kept, scaled, Labelled(y), found)
+        return Pulled(tape, *pulls, Labelled(y), found)
 
     def _shared_step(self, data: Any, head: Pulled, volatile: Any) -> tuple[Any, Any]:
         """The server has the labels and computes all gradients behind the cut."""
         _, y, sample_weight = data
-        smashed = head.labelled(head.smashed)
-        reply = self._bridge.train(smashed, y, sample_weight, **self._wanted(volatile))
+        sent = head.sent
+        wanted = self._wanted(volatile)
+        reply = self._bridge.train(sent.smashed, sent.logits, y, sample_weight, **wanted)
         # Before the update, which moves what regularisers look at.
         loss = self._total_loss(data, reply.outputs, reply.loss_terms)
         with self._bridge.after(reply):
@@ -247,13 +251,13 @@ class SplitModel(Persistent):
     def _label_free_step(self, data: Any, head: Pulled, volatile: Any) -> tuple[Any, Any]:
         """Labels, loss and outputs stay here; the server gets gradients of its own outputs."""
         tail = cast(Tail, self._tail)
+        sent = head.sent
         graded = tail.graded(self._probed_loss, *data[1:])
-        smashed, kept = head.labelled((head.smashed, head.kept))
-        reply, prepared = self._bridge.forward(smashed, graded=graded, **self._wanted(volatile))
-        inputs = tail.inputs(reply.outputs, kept)
+        reply, prepared = self._bridge.forward(sent.smashed, graded=graded, **self._wanted(volatile))
+        inputs = tail.inputs(reply.outputs, sent.kept, sent.logits)
         with tf.GradientTape() as tape:
             tape.watch(floating(inputs))
-            y_pred = tail.run(inputs, training=True)
+            y_pred = tail.run(inputs, sent.logits, training=True)
             loss = self._total_loss(data, y_pred, reply.loss_terms)
             scaled = self.optimizer.scale_loss(loss)
         variables = tail.part.model.trainable_variables
@@ -304,14 +308,21 @@ class SplitModel(Persistent):
                 "A SplitModel is trained by `fit` or `train_on_batch`, not by calling it with "
                 "`training=True`: the server's half would be left out. Received: training=True."
             )
-        smashed, kept = self._run_head(inputs, training=False, mask=mask)
-        reply = self._bridge.infer(smashed, self._mode, may_be_empty=self._decoder is not None)
+        made = self._run_head(inputs, training=False, mask=mask)
+        travels = self._tail is None and self._mode == "test"
+        reply = self._bridge.infer(
+            made.smashed,
+            made.logits if travels else {},
+            self._mode,
+            may_be_empty=self._decoder is not None,
+        )
         outputs = reply.outputs
         if self._tail is not None:
-            outputs = self._tail.run(self._tail.inputs(outputs, kept), training=False)
+            read = self._tail.inputs(outputs, made.kept, made.logits)
+            outputs = self._tail.run(read, made.logits, training=False)
         if self._mode == "test":
             self._halves.add_losses(self, reply.loss_terms)
-            self._observe(smashed, inputs)
+            self._observe(made.smashed, inputs)
         return outputs
 
     def make_train_function(self, force: bool = False) -> None:
@@ -374,11 +385,14 @@ class SplitModel(Persistent):
         """Ends the connection; a private server forgets the body."""
         self._halves.close()
 
-    def _run_head(self, inputs: Any, **options: Any) -> tuple[list[Any], list[Any]]:
+    def _run_head(self, inputs: Any, **options: Any) -> Made:
         """What travels, and what the tail reads of it."""
         outputs = tree.flatten(self.head(inputs, **options))
-        count = len(self._halves.topology["frontier"])
-        return outputs[:count], outputs[count:]
+        frontier = self._halves.topology["frontier"]
+        smashed, kept = outputs[: len(frontier)], outputs[len(frontier) :]
+        if self._tail is None:
+            return Made(smashed, kept, logits_beside(smashed, frontier))
+        return Made(smashed, kept, self._tail.logits(kept))
 
     def _update(self, head: Pulled, gradients: list[tuple[Any, Any]]) -> None:
         """Paper, Algorithm 1, line 11; Algorithm 3, line 14."""

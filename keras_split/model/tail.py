@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 from keras import tree
 
 from keras_split.partition import Part
-from keras_split.segment import call_with_masks, share_rows, takes_masks
+from keras_split.segment import call_with_masks, give_logits, logits_beside, share_rows, takes_masks
 
 
 class Tail:
@@ -28,14 +28,27 @@ class Tail:
         self._described = second_frontier
         self._returned = len(second_frontier) - kept
 
-    def inputs(self, returned: Any, kept: Sequence[Any]) -> list[Any]:
-        """The second frontier, of the server's tensors and the head's own."""
-        return share_rows([*tree.flatten(returned), *kept])
+    def inputs(self, returned: Any, kept: Sequence[Any], logits: Mapping[int, Any]) -> list[Any]:
+        """The second frontier, of the server's tensors and the head's own, and behind it the logits."""
+        return share_rows([*tree.flatten(returned), *kept, *logits.values()])
 
-    def run(self, inputs: list[Any], *, training: bool) -> Any:
-        """The model's outputs."""
+    def run(self, inputs: list[Any], owners: Iterable[int] = (), *, training: bool) -> Any:
+        """The model's outputs.
+
+        Args:
+            inputs: As `inputs` returns them; for other purposes than a loss, without logits.
+            owners: Places of those that the logits belong to.
+            training: As in Keras.
+        """
         masks = [each["mask"] for each in self._described]
-        return call_with_masks(self.part.model, inputs, masks, training=training)
+        read, behind = inputs[: len(masks)], inputs[len(masks) :]
+        outputs = call_with_masks(self.part.model, read, masks, training=training)
+        return give_logits(self.part.model, outputs, dict(zip(owners, behind, strict=True)))
+
+    def logits(self, kept: Sequence[Any]) -> dict[int, Any]:
+        """Logits of what the head has kept and is an output, by the places in the second frontier."""
+        found = logits_beside(kept, self._described[self._returned :])
+        return {self._returned + at: each for at, each in found.items()}
 
     def graded(self, loss: Callable[[Any, Any, Any], Any], y: Any, sample_weight: Any) -> tuple[int, ...]:
         """Which of the server's tensors the loss depends on.

@@ -8,6 +8,7 @@ from typing import Any
 from keras import tree
 
 from keras_split.partition.graph import Graph, mask_of
+from keras_split.partition.sigmoids import ends_in_sigmoid
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Sections:
         second_frontier: What the tail reads: first the body's tensors, then the head's. None without
             a tail.
         kept: How many of these, the last ones, are the head's and so never leave the client.
+        outputs: Of the model. What makes one and what reads it further may be of different sections.
     """
 
     head: list[Any]
@@ -43,6 +45,20 @@ class Sections:
     frontier: Frontier
     second_frontier: Frontier | None
     kept: int
+    outputs: list[Any]
+
+    def describe(self, frontier: Frontier | None) -> list[dict[str, Any]]:
+        """The tensors of one of the frontiers, JSON-ready; none where there is no frontier."""
+        tensors, masks = ([], []) if frontier is None else (frontier.tensors, frontier.masks)
+        return [
+            {
+                "shape": list(tensor.shape),
+                "dtype": tensor.dtype,
+                "mask": mask,
+                "is_output": _is_in(tensor, self.outputs),
+            }
+            for tensor, mask in zip(tensors, masks, strict=True)
+        ]
 
 
 class IllegalCut(ValueError):
@@ -67,13 +83,14 @@ def find_sections(graph: Graph, nodes: list[Any], second_nodes: list[Any] | None
     frontier = _crossing(head, _read_by(body, [] if tail else outputs))
     first, middle, last = (_operations(each) for each in (head, body, tail))
     _check_sides(first, middle, last)
+    _check_sigmoids(graph, [out for node in head for out in node.outputs if _is_in(out, outputs)])
     if inner is None:
-        return Sections(first, middle, last, frontier, None, 0)
+        return Sections(first, middle, last, frontier, None, 0, outputs)
     _check_tail(last, body, outputs)
     read = _crossing([*body, *head], _read_by(tail, outputs)).tensors
     kept = [each for each in read if id(graph.producer(each)) in front]
     second = _ordered([*(each for each in read if not _is_in(each, kept)), *kept])
-    return Sections(first, middle, last, frontier, second, len(kept))
+    return Sections(first, middle, last, frontier, second, len(kept), outputs)
 
 
 def _front(graph: Graph, nodes: list[Any]) -> set[int]:
@@ -151,6 +168,19 @@ def _check_sides(head: list[Any], body: list[Any], tail: list[Any]) -> None:
             "leaves no layer with weights on the client, so that the server would see the raw input "
             "through a function that it knows"
         )
+
+
+def _check_sigmoids(graph: Graph, made: list[Any]) -> None:
+    # Whether TensorFlow fuses a sigmoid with its layer depends on who else reads what it was applied to: a
+    # cross-entropy does, and no other loss. The parts cannot follow that.
+    for tensor in made:
+        if ends_in_sigmoid(graph.inputs, tensor):
+            name = graph.producer(tensor).operation.name  # type: ignore[union-attr]
+            raise IllegalCut(
+                f"leaves the sigmoid of the output {name!r} to the client's first layers, where it could not "
+                "be as exact as in the whole model; cut in front of that layer, or give it no activation and "
+                "its loss `from_logits=True`"
+            )
 
 
 def _check_tail(tail: list[Any], body: list[Any], outputs: list[Any]) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 import keras
 
+from keras_split.partition.between import between
 from keras_split.partition.cuts import cut_is_legal, legal_cut_names, resolve
-from keras_split.partition.frontier import Frontier, IllegalCut, Sections
+from keras_split.partition.frontier import IllegalCut, Sections
 from keras_split.partition.part import Part, ranked_part
 
 
@@ -45,8 +46,8 @@ class Partition:
             "second_cut": list(self.second_cut),
             "head": self.head.to_config(),
             "tail": self.tail.to_config() if self.tail else None,
-            "frontier": _described(self.sections.frontier),
-            "second_frontier": _described(self.sections.second_frontier),
+            "frontier": self.sections.describe(self.sections.frontier),
+            "second_frontier": self.sections.describe(self.sections.second_frontier),
             "kept": self.sections.kept,
             "output_names": self.output_names,
         }
@@ -84,11 +85,11 @@ def partition(
     tail = None
     if sections.second_frontier is not None:
         read = sections.second_frontier.tensors
-        tail = ranked_part(keras.Model(read, graph.outputs, name=f"{model.name}_tail"), model)
+        tail = ranked_part(between(read, graph.outputs, f"{model.name}_tail"), model)
         count = len(read) - sections.kept
         outputs, kept = read[:count], read[count:]
     head = keras.Model(graph.inputs, [*inputs, *kept], name=f"{model.name}_head")
-    body = keras.Model(inputs, outputs, name=f"{model.name}_body")
+    body = between(inputs, outputs, f"{model.name}_body")
     return Partition(
         cut=names,
         second_cut=second,
@@ -117,15 +118,6 @@ def _explained(model: keras.Model, cut: tuple[str, ...], second: tuple[str, ...]
 
 def _shown(names: tuple[str, ...]) -> str:
     return repr(names[0] if len(names) == 1 else list(names))
-
-
-def _described(frontier: Frontier | None) -> list[dict[str, Any]]:
-    if frontier is None:
-        return []
-    return [
-        {"shape": list(tensor.shape), "dtype": tensor.dtype, "mask": mask}
-        for tensor, mask in zip(frontier.tensors, frontier.masks, strict=True)
-    ]
 
 
 def _output_names(model: keras.Model, outputs: Any) -> list[str]:

@@ -1,6 +1,7 @@
 """One party's part of a model, run for a remote caller: forward, backward, step, inference."""
 
 from keras_split.segment.masks import call_with_masks, takes_masks
+from keras_split.segment.passed import give_logits, logits_beside
 from keras_split.segment.placement import Mirrored, Single, placement, writes_after
 from keras_split.segment.pulls import arrived, pulled_gradients
 from keras_split.segment.release import release
@@ -22,6 +23,8 @@ __all__ = [
     "TracedStep",
     "arrived",
     "call_with_masks",
+    "give_logits",
+    "logits_beside",
     "placement",
     "pulled_gradients",
     "release",

@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras import tree
 
 from keras_split.segment.masks import call_with_masks, takes_masks
+from keras_split.segment.passed import give_logits
 from keras_split.segment.placement import Mirrored, Single
 from keras_split.segment.pulls import pulled_gradients
 from keras_split.segment.rows import share_rows
@@ -90,7 +91,7 @@ class Segment:
     ) -> TracedInference:
         """Compiles inference; `outputs_only` leaves away what only losses need."""
         return TracedInference(
-            forward=lambda smashed: self._forward(share_rows(smashed), training=False),
+            forward=lambda smashed: self._forward(signature, share_rows(smashed), training=False),
             describe=lambda y_pred: self._describe(y_pred, outputs_only),
             signature=signature,
             place=self._place,
@@ -121,8 +122,11 @@ class Segment:
         """What the optimizer does to the weights once training is over."""
         self.optimizer.finalize_variable_values(self.model.trainable_variables)
 
-    def _forward(self, smashed: list[Any], training: bool) -> Any:
-        return call_with_masks(self.model, smashed, self._masks, training=training)
+    def _forward(self, signature: Signature, smashed: list[Any], training: bool) -> Any:
+        frontier = smashed[: len(self._masks)]
+        outputs = call_with_masks(self.model, frontier, self._masks, training=training)
+        logits = {owner: smashed[at] for owner, at in signature.logits.items()}
+        return give_logits(self.model, outputs, logits)
 
     def _describe(self, y_pred: Any, outputs_only: bool = False) -> Description:
         losses = [] if outputs_only else self._losses()
@@ -138,7 +142,7 @@ class Segment:
             wanted = []
         with tf.GradientTape() as tape:
             tape.watch([smashed[at] for at in wanted])
-            y_pred = self._forward(smashed, training=True)
+            y_pred = self._forward(signature, smashed, training=True)
             parts = self._loss_parts(signature, flat, y_pred)
             total = [self.optimizer.scale_loss(each) for each in parts]
         structure, outputs, tensors = self._describe(y_pred)

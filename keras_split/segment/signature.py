@@ -16,16 +16,18 @@ class Input:
     """A tensor that the caller sends.
 
     Args:
-        role: `"smashed"`, `"label"` or `"sample_weight"`.
+        role: `"smashed"`, `"logits"`, `"label"` or `"sample_weight"`.
         shape: As the caller's own trace knows it, None where a size may vary. The trace here must know
             neither more nor less: TensorFlow divides by a constant batch size in another way than by
             a variable one, and the last bit shows it.
         dtype: NumPy name.
+        index: Of logits, the place of the frontier tensor that they belong to.
     """
 
     role: str
     shape: Shape
     dtype: str
+    index: int = 0
 
     @property
     def spec(self) -> tf.TensorSpec:
@@ -64,7 +66,8 @@ class Signature:
     """The inputs of an exchange.
 
     Args:
-        inputs: In the order in which they are sent: frontier, labels, sample weights.
+        inputs: In the order in which they are sent: frontier, logits of such frontier tensors as are
+            outputs of the model, labels, sample weights.
         labels: From the flat labels to the nest that the loss expects.
         sample_weight: Likewise, possibly to None.
         wants_cut_gradients: Whether anything in front of the cut is trained.
@@ -79,8 +82,15 @@ class Signature:
     graded: tuple[int, ...] = ()
 
     def smashed(self, flat: tuple[Any, ...]) -> list[Any]:
-        """The frontier tensors among the values."""
-        return self._with_role("smashed", flat)
+        """The frontier tensors among the values, and behind them the logits."""
+        return [*self._with_role("smashed", flat), *self._with_role("logits", flat)]
+
+    @property
+    def logits(self) -> dict[int, int]:
+        """From a frontier tensor's place to that of its logits, among the smashed ones."""
+        count = sum(each.role == "smashed" for each in self.inputs)
+        owners = [each.index for each in self.inputs if each.role == "logits"]
+        return {owner: count + at for at, owner in enumerate(owners)}
 
     def targets(self, flat: tuple[Any, ...]) -> tuple[Any, Any]:
         """Labels and sample weights, nested."""

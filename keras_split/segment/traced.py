@@ -192,6 +192,7 @@ def describe(y_pred: Any, losses: list[Ranked], *, for_losses: bool) -> Descript
 def logits_of(tensor: Any) -> Any | None:
     """What a final softmax or sigmoid was applied to, as Keras' losses would find it."""
     logits = getattr(tensor, "_keras_logits", None)
-    if logits is None and tensor.op.type in ("Softmax", "Sigmoid"):
+    # Outside of a graph a tensor has no operation.
+    if logits is None and tf.inside_function() and tensor.op.type in ("Softmax", "Sigmoid"):
         logits = tensor.op.inputs[0]
     return logits

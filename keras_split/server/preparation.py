@@ -20,7 +20,12 @@ from keras_split.digest import digest_of
 from keras_split.errors import ProtocolError
 from keras_split.segment import Input, Output, Signature
 
-_INPUT_ROLES = {pb.SMASHED: "smashed", pb.LABEL: "label", pb.SAMPLE_WEIGHT: "sample_weight"}
+_INPUT_ROLES = {
+    pb.SMASHED: "smashed",
+    pb.LOGITS: "logits",
+    pb.LABEL: "label",
+    pb.SAMPLE_WEIGHT: "sample_weight",
+}
 _OUTPUT_ROLES = {
     "output": pb.OUTPUT,
     "logits": pb.LOGITS,
@@ -48,6 +53,7 @@ def read_signature(request: pb.PrepareRequest, topology: dict[str, Any], limits:
         raise ProtocolError(f"{len(smashed)} frontier tensors; this model has {len(frontier)}.")
     for given, expected in zip(smashed, frontier, strict=True):
         _check_frontier(given, expected)
+    _check_logits([each for each in inputs if each.role == "logits"], frontier)
     _check_mode(inputs, request.graded, topology)
     return Signature(
         inputs,
@@ -100,7 +106,17 @@ def _read_input(spec: pb.TensorSpec, limits: Limits) -> Input:
     if any(size == 0 or size < -1 or size > limits.max_dimension for size in spec.dims):
         raise ProtocolError(f"A tensor of shape {list(spec.dims)} cannot be prepared for.")
     shape = tuple(None if size == -1 else size for size in spec.dims)
-    return Input(_INPUT_ROLES[spec.role], shape, from_wire_dtype(spec.dtype).name)
+    return Input(_INPUT_ROLES[spec.role], shape, from_wire_dtype(spec.dtype).name, spec.index)
+
+
+def _check_logits(logits: list[Input], frontier: list[dict[str, Any]]) -> None:
+    """They belong to frontier tensors that are outputs of the model, each to another one."""
+    outputs = {at for at, each in enumerate(frontier) if each["is_output"]}
+    owners = [each.index for each in logits]
+    if not outputs.issuperset(owners) or len(set(owners)) != len(owners):
+        raise ProtocolError("Logits were announced for what is no output of this model at the cut.")
+    for each in logits:
+        _check_frontier(each, frontier[each.index])
 
 
 def _check_mode(inputs: tuple[Input, ...], graded: Sequence[int], topology: dict[str, Any]) -> None:

@@ -20,7 +20,12 @@ from keras_split.errors import ProtocolError
 from keras_split.segment import Input, Output
 
 _MODES = {"train": pb.TRAIN, "test": pb.TEST, "predict": pb.PREDICT}
-_INPUT_ROLES = {"smashed": pb.SMASHED, "label": pb.LABEL, "sample_weight": pb.SAMPLE_WEIGHT}
+_INPUT_ROLES = {
+    "smashed": pb.SMASHED,
+    "logits": pb.LOGITS,
+    "label": pb.LABEL,
+    "sample_weight": pb.SAMPLE_WEIGHT,
+}
 _OUTPUT_ROLES = {
     pb.OUTPUT: "output",
     pb.LOGITS: "logits",
@@ -36,7 +41,7 @@ class Exchange:
 
     Args:
         mode: `"train"`, `"test"` or `"predict"`.
-        smashed: The frontier tensors, as traced.
+        smashed: The frontier tensors, as traced, and behind them the logits of those that are outputs.
         labels: Nest of label specs; None outside training.
         sample_weight: Nest of sample-weight specs.
         wants_cut_gradients: Whether anything in the head is trained.
@@ -160,6 +165,7 @@ def _write_input(each: Input) -> pb.TensorSpec:
         role=_INPUT_ROLES[each.role],
         dtype=to_wire_dtype(dtype),
         dims=[-1 if size is None else size for size in each.shape],
+        index=each.index,
     )
 
 
