@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from keras_split.cli.parameters import model_argument
+from keras_split.cli.parameters import model_argument, second_cut_option
 from keras_split.cli.start import allow_modules_here, start_tensorflow
 from keras_split.cli.text import table
 
@@ -28,10 +28,16 @@ _PICTURE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--server-gflops", type=_POSITIVE, required=True, help="Speed of the server in GFLOP/s.")
 @click.option("--batch-size", type=_WHOLE, default=32, show_default=True, help="Rows in a step.")
 @click.option("--cut", "cuts", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
+@second_cut_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--plot", type=_PICTURE, help="Also draw the bars into a .png, .svg or .pdf file.")
 def plan(
-    model: str, cuts: tuple[str, ...], as_json: bool, plot: Path | None, **conditions: float | int
+    model: str,
+    cuts: tuple[str, ...],
+    second_cut: tuple[str, ...],
+    as_json: bool,
+    plot: Path | None,
+    **conditions: float | int,
 ) -> None:
     """Predict a training step of a compiled MODEL for each cut, without training.
 
@@ -44,7 +50,8 @@ def plan(
     from keras_split.planning import plan as predict
     from keras_split.server.source import load_model
 
-    found = predict(load_model(model), cuts=cuts or None, **conditions)  # type: ignore[arg-type]
+    chosen: dict[str, Any] = {"cuts": cuts or None, "second_cut": second_cut or None}
+    found = predict(load_model(model), **chosen, **conditions)  # type: ignore[arg-type]
     if plot:
         found.draw(plot)
     click.echo(json.dumps(found.to_dict(), indent=2) if as_json else _readable(found))
@@ -53,5 +60,5 @@ def plan(
 def _readable(found: Plan) -> str:
     from keras_split.planning.table import heading, rows
 
-    head = click.style(f"{found.model}, ", bold=True) + str(found.conditions)
+    head = click.style(f"{found.title}, ", bold=True) + str(found.conditions)
     return f"{head}\n\n{table(heading(found.cuts), rows(found.cuts))}"

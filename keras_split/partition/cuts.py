@@ -95,10 +95,10 @@ def legal_cut_names(model: keras.Model, after: tuple[str, ...] = ()) -> list[str
     return [name for name, _ in _legal(model, after)]
 
 
-def cut_is_legal(model: keras.Model, cut: tuple[str, ...]) -> bool:
+def cut_is_legal(model: keras.Model, cut: tuple[str, ...], second_cut: tuple[str, ...] = ()) -> bool:
     """Whether a model can be cut there at all."""
     try:
-        resolve(model, cut, ())
+        resolve(model, cut, second_cut)
     except IllegalCut:
         return False
     return True

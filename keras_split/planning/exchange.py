@@ -1,4 +1,4 @@
-"""The tensors of one exchange, found by tracing the server's own step."""
+"""The tensors of a step's exchanges, found by tracing what the two sides would trace."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ import tensorflow as tf
 
 from keras_split.codec import flatten_structure, unflatten_structure
 from keras_split.partition import Partition
+from keras_split.planning.probes import graded_outputs, logits_at_the_cut
 from keras_split.planning.targets import Targets
 from keras_split.segment import Input, Output, Segment, Settings, Signature
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """Bytes of the tensors of one step, without the frames around them.
+    """Bytes of the tensors of one question and its answer, without the frames around them.
 
     Args:
-        up: To the server, by role: `"smashed"`, `"label"` and `"sample_weight"`.
+        up: To the server, by role: `"smashed"`, `"logits"`, `"label"` and `"sample_weight"`, or
+            `"gradient"`.
         down: From it, by role: `"output"`, `"logits"`, `"mask"`, `"loss_term"` and `"cut_gradient"`.
     """
 
@@ -30,8 +32,8 @@ class Exchange:
     down: dict[str, int]
 
 
-def trace_exchange(parts: Partition, targets: Targets, batch_size: int) -> Exchange:
-    """Traces what a server would trace for this exchange, and runs nothing.
+def trace_exchanges(parts: Partition, targets: Targets, batch_size: int) -> list[Exchange]:
+    """Traces what a server would trace for a step, and runs nothing.
 
     Which outputs have logits, how many loss terms there are and through which frontier tensors a
     gradient flows is known to the traced graph only; rules of our own would sooner or later differ.
@@ -40,19 +42,37 @@ def trace_exchange(parts: Partition, targets: Targets, batch_size: int) -> Excha
         parts: A cut model.
         targets: Its loss, labels and sample weights.
         batch_size: Samples in a step.
+
+    Returns:
+        One exchange where labels are shared, else two.
     """
-    frontier = parts.sections.frontier
-    segment = Segment(parts.body.model, parts.body.losses, frontier.masks, parts.output_names)
+    segment = Segment(
+        parts.body.model,
+        parts.body.losses,
+        parts.sections.frontier.masks,
+        parts.output_names,
+        shares_labels=parts.tail is None,
+    )
     # The bytes do not depend on the optimizer, and this one has no slots that would take memory.
     segment.compile(Settings(keras.optimizers.SGD(), targets.loss, targets.loss_weights))
-    signature = _signature(parts, targets, batch_size)
     with warnings.catch_warnings():
         # What Keras has to say about masks and gradients, it says again to whoever trains.
         warnings.simplefilter("ignore")
+        signature = _signature(parts, targets, batch_size)
         step = segment.trace_step(signature)
-    # What layers have added belongs to a graph that ends here.
-    parts.body.model._clear_losses()
-    return Exchange(_bytes_by_role(signature.inputs), _bytes_by_role(step.outputs))
+    for part in (each for side in parts.sides.values() for each in side):
+        # What layers have added belongs to a graph that ends here.
+        part.model._clear_losses()
+    up = _bytes_by_role(signature.inputs)
+    if parts.tail is None:
+        return [Exchange(up, _bytes_by_role(step.outputs))]
+    return [
+        Exchange(up, _bytes_by_role([each for each in step.outputs if each.role != "cut_gradient"])),
+        Exchange(
+            {"gradient": sum(_byte_count(step.outputs[at]) for at in signature.graded)},
+            _bytes_by_role([each for each in step.outputs if each.role == "cut_gradient"]),
+        ),
+    ]
 
 
 def _signature(parts: Partition, targets: Targets, batch_size: int) -> Signature:
@@ -60,13 +80,18 @@ def _signature(parts: Partition, targets: Targets, batch_size: int) -> Signature
         Input("smashed", (batch_size, *tuple(tensor.shape)[1:]), tensor.dtype)
         for tensor in parts.sections.frontier.tensors
     ]
+    wants_cut_gradients = bool(parts.head.model.trainable_variables)
+    if parts.tail is not None:
+        graded = graded_outputs(parts, targets, batch_size)
+        return Signature(tuple(smashed), wants_cut_gradients=wants_cut_gradients, graded=graded)
+    logits = logits_at_the_cut(parts, batch_size)
     labels, labels_structure = flatten_structure(targets.labels)
     weights, weights_structure = flatten_structure(targets.sample_weight)
     return Signature(
-        (*smashed, *labels, *weights),
+        (*smashed, *logits, *labels, *weights),
         labels=functools.partial(unflatten_structure, text=labels_structure),
         sample_weight=functools.partial(unflatten_structure, text=weights_structure),
-        wants_cut_gradients=bool(parts.head.model.trainable_variables),
+        wants_cut_gradients=wants_cut_gradients,
     )
 
 

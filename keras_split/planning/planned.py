@@ -17,7 +17,7 @@ class PlannedCut:
     Args:
         cut: What to pass as `cut=`.
         parts: Seconds by part, in the order of the step: `"client forward"`, `"upload"`, `"server"`,
-            `"download"`, `"client backward"` and `"round trip"`.
+            `"download"`, `"client tail"` with a second cut, `"client backward"` and `"round trip"`.
         up: Bytes of the tensors that a step sends to the server, by role.
         down: Bytes of those that come back, by role.
         client_flops: Floating-point operations of the client in a step.

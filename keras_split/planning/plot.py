@@ -19,6 +19,7 @@ _COLORS = {
     "upload": "#1f4e79",
     "server": "#5a9e7c",
     "download": "#8fb3d3",
+    "client tail": "#b5651d",
     "client backward": "#f2c48d",
     "round trip": "#c4c4c4",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,20 +47,56 @@ class Message:
 Stage = Work | Message
 
 
-def label_sharing(parts: Partition, exchange: Exchange, head_flops: int, body_flops: int) -> list[Stage]:
-    """A step in which the labels go up with the smashed data (paper, Algorithm 1).
+@dataclass(frozen=True)
+class Forward:
+    """Floating-point operations of one forward pass of each part, for the whole batch.
+
+    Args:
+        head: In front of the cut.
+        body: Behind it.
+        tail: Behind the second cut; 0 where there is none.
+    """
+
+    head: int
+    body: int
+    tail: int
+
+
+def stages(parts: Partition, exchanges: Sequence[Exchange], forward: Forward) -> list[Stage]:
+    """A step in its order.
 
     Args:
         parts: A cut model.
-        exchange: Bytes of its tensors.
-        head_flops: Of the head's forward pass, for the whole batch.
-        body_flops: Of the body's.
+        exchanges: Bytes of its tensors: one exchange where labels are shared, else two.
+        forward: Operations of its parts.
     """
-    trains_head = bool(parts.head.model.trainable_variables)
+    back = BACKWARD_PER_FORWARD * forward.head if parts.head.model.trainable_variables else 0
+    work = _label_sharing if parts.tail is None else _label_free
     return [
-        Work("client forward", "client", head_flops),
+        Work("client forward", "client", forward.head),
+        *work(*exchanges, forward),
+        Work("client backward", "client", back),
+    ]
+
+
+def _label_sharing(exchange: Exchange, forward: Forward) -> list[Stage]:
+    """The labels go up with the smashed data (paper, Algorithm 1)."""
+    return [
         Message("upload", "up", exchange.up),
-        Work("server", "server", (1 + BACKWARD_PER_FORWARD) * body_flops),
+        Work("server", "server", (1 + BACKWARD_PER_FORWARD) * forward.body),
         Message("download", "down", exchange.down),
-        Work("client backward", "client", BACKWARD_PER_FORWARD * head_flops if trains_head else 0),
+    ]
+
+
+def _label_free(first: Exchange, second: Exchange, forward: Forward) -> list[Stage]:
+    """The body's outputs come down, and their gradients go up (paper, section 3.6)."""
+    return [
+        Message("upload", "up", first.up),
+        Work("server", "server", forward.body),
+        Message("download", "down", first.down),
+        # The body's gradients begin at the tail's inputs, so that it goes backward even if it is frozen.
+        Work("client tail", "client", (1 + BACKWARD_PER_FORWARD) * forward.tail),
+        Message("upload", "up", second.up),
+        Work("server", "server", BACKWARD_PER_FORWARD * forward.body),
+        Message("download", "down", second.down),
     ]

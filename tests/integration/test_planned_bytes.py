@@ -46,6 +46,29 @@ def half_precision() -> keras.Model:
     return models.mlp()
 
 
+def output_at_the_cut(activation: str | None) -> Case:
+    """The head makes an output of the model itself."""
+
+    def build() -> keras.Model:
+        inputs = keras.Input((6,))
+        low = layers.Dense(models.CLASSES, activation=activation, name="low")(inputs)
+        high = layers.Dense(5, name="high")(low)
+        return keras.Model(inputs, [low, layers.Dense(models.CLASSES, name="classes")(high)])
+
+    return Case(build, "low", floats(6), [classes(), classes()], {"loss": [CLASSIFIES["loss"]] * 2})
+
+
+def unread() -> keras.Model:
+    """The tail reads one of the body's two outputs in a way that no gradient goes back from."""
+    inputs = keras.Input((6,))
+    low = layers.Dense(8, name="low")(inputs)
+    high = layers.Dense(8, name="high")(low)
+    choice = layers.Dense(3, name="choice", trainable=False)(low)
+    chosen = keras.ops.one_hot(keras.ops.argmax(choice, axis=-1), 3)
+    joined = layers.Concatenate(name="join")([high, chosen])
+    return keras.Model(inputs, layers.Dense(models.CLASSES, activation="softmax", name="classes")(joined))
+
+
 def one_hot() -> np.ndarray:
     return np.eye(models.CLASSES)[classes()]
 
@@ -69,6 +92,8 @@ CASES = {
         {"size": SEVERAL_Y["size"]},
         {"loss": {"size": "mse"}},
     ),
+    "output at the cut": output_at_the_cut(None),
+    "softmax at the cut": output_at_the_cut("softmax"),
     "no gradient": Case(deaf, ["low", "choice"], floats(6), classes(), CLASSIFIES),
     "loss terms": Case(models.penalised, "low2", floats(6), classes(), CLASSIFIES),
     "nested": Case(models.nested, "outer/inner/first", floats(6), classes(), CLASSIFIES),
@@ -95,6 +120,30 @@ def exchanged(monkeypatch):
     return steps
 
 
+@pytest.fixture
+def exchanged_label_free(monkeypatch):
+    """Likewise of each step in two round trips."""
+    steps: list[tuple[dict[str, int], dict[str, int]]] = []
+    forward, backward = Session.forward, Session.backward
+
+    def spied_forward(session, prepared, tensors, learning_rate):
+        reply = forward(session, prepared, tensors, learning_rate)
+        steps.append((_by_role(prepared.exchange.smashed, tensors), _by_role(prepared.forwarded, reply)))
+        return reply
+
+    def spied_backward(session, gradients):
+        wanted = session._opened.prepared.cut_gradients
+        reply = backward(session, gradients)
+        up, down = steps[-1]
+        up["gradient"] = sum(each.nbytes for each in gradients)
+        down.update(_by_role(wanted, reply))
+        return reply
+
+    monkeypatch.setattr(Session, "forward", spied_forward)
+    monkeypatch.setattr(Session, "backward", spied_backward)
+    return steps
+
+
 def _leaves(nest: Any) -> list[Any]:
     return [each for each in keras.tree.flatten(nest) if each is not None]
 
@@ -112,11 +161,11 @@ def predicted(case: Case, **options: Any) -> keras_split.planning.PlannedCut:
     return keras_split.plan(model, **LINE, batch_size=BATCH, cuts=[case.cut], **options).best
 
 
-def train(case: Case, **options: Any) -> None:
+def train(case: Case, second_cut: str | list[str] | None = None, **options: Any) -> None:
     """Whole batches only."""
     assert ROWS % BATCH == 0
     keras.utils.set_random_seed(SEED)
-    split = keras_split.SplitModel(case.build(), case.cut)
+    split = keras_split.SplitModel(case.build(), case.cut, second_cut)
     try:
         split.compile(**case.settings()())
         case.fit(split, epochs=1, batch_size=BATCH, **options)
@@ -139,3 +188,25 @@ def test_bytes_with_labels_and_weights_of_ones_own_are_those_of_a_real_step(exch
     train(Case(case.build, case.cut, case.x, labels, case.compiled), sample_weight=weights)
     assert exchanged == [(cut.up, cut.down)] * (ROWS // BATCH)
     assert (cut.up["label"], cut.up["sample_weight"]) == (BATCH, 4 * BATCH)
+
+
+LABEL_FREE = {
+    "lenet": (CASES["lenet, early"], "flatten"),
+    "batch normalisation": (CASES["batch normalisation"], "flatten"),
+    "around the server": (CASES["skip across the cut"], "block2_relu"),
+    "mask to the end": (CASES["mask to the end"], "read"),
+    "two outputs": (CASES["two outputs"], "think"),
+    "loss terms": (CASES["loss terms"], "high_energy"),
+    "softmax at the cut": (CASES["softmax at the cut"], "high"),
+    "frozen head": (CASES["frozen head"], "high"),
+    "bfloat16": (CASES["bfloat16"], "high"),
+    "no gradient": (Case(unread, "low", floats(6), classes(), CLASSIFIES), ["high", "choice"]),
+}
+
+
+@pytest.mark.parametrize(("case", "second_cut"), LABEL_FREE.values(), ids=LABEL_FREE)
+def test_bytes_of_a_label_free_step_are_those_of_its_two_round_trips(case, second_cut, exchanged_label_free):
+    cut = predicted(case, second_cut=second_cut)
+    train(case, second_cut)
+    assert exchanged_label_free == [(cut.up, cut.down)] * (ROWS // BATCH)
+    assert "label" not in cut.up

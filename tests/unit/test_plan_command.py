@@ -45,6 +45,13 @@ def test_json_is_the_plan_under_the_given_conditions(source):
     assert json.loads(result.output) == expected(source, batch_size=7, cuts=["low", "high"]).to_dict()
 
 
+def test_with_a_second_cut_it_plans_the_step_without_labels(source):
+    result = run(source, *OPTIONS, "--second-cut", "high")
+    assert result.exit_code == 0
+    assert result.output == f"{expected(source, second_cut='high')}\n"
+    assert "labels kept behind high" in result.output
+
+
 def test_plot_draws_besides(source, tmp_path):
     result = run(source, *OPTIONS, "--plot", str(tmp_path / "plan.png"))
     assert result.output == f"{expected(source)}\n"

@@ -76,6 +76,49 @@ def test_operations_are_the_profilers(build):
         assert head == profiled(parts.head.model), cut.name
 
 
+def test_the_tail_is_the_clients_and_its_operations_are_the_profilers():
+    model = compiled(keras_split.zoo.lenet())
+    whole = profiled(model)
+    cuts = plan(model, second_cut="flatten").cuts
+    assert {each.name for each in cuts} == {"conv1", "pool1", "conv2", "pool2"}
+    for cut in cuts:
+        parts = keras_split.partition.partition(model, cut.cut, "flatten")
+        client = profiled(parts.head.model) + profiled(parts.tail.model)
+        assert cut.client_flops == 3 * 8 * client, cut.name
+        assert cut.server_flops == 3 * 8 * (whole - client), cut.name
+
+
+def test_a_step_without_labels_takes_two_round_trips_and_the_time_of_a_tail():
+    ends = [layers.Dense(3, name="low"), layers.Dense(2, name="high"), layers.Dense(5, name="end")]
+    [cut] = plan(compiled(keras.Sequential([keras.Input((4,)), *ends]), "mse"), second_cut="high").cuts
+    assert cut.up == {"smashed": 8 * 3 * 4, "gradient": 8 * 2 * 4}
+    assert cut.down == {"output": 8 * 2 * 4, "cut_gradient": 8 * 3 * 4}
+    expected = {
+        "client forward": 8 * 27 / 10e9,
+        "upload": 8 * 160 / 100e6,
+        "server": 3 * 8 * 14 / 1000e9,
+        "download": 8 * 160 / 100e6,
+        "client tail": 3 * 8 * 25 / 10e9,
+        "client backward": 2 * 8 * 27 / 10e9,
+        "round trip": 2 * 0.02,
+    }
+    assert cut.parts == pytest.approx(expected)
+
+
+def test_a_second_cut_is_told_with_the_plan(tmp_path):
+    found = plan(compiled(models.mlp()), second_cut="high")
+    assert found.second_cut == ("high",) and found.to_dict()["second_cut"] == ["high"]
+    assert str(found).startswith(f"{found.model}, labels kept behind high, batches of 8")
+    assert "Client tail" in str(found)
+    found.draw(tmp_path / "plan.svg")
+    assert "<!-- client tail -->" in (tmp_path / "plan.svg").read_text()
+
+
+def test_a_second_cut_in_front_of_which_there_is_none_is_refused():
+    with pytest.raises(ValueError, match="No cut by a single name.*Received: second_cut="):
+        plan(compiled(models.mlp()), second_cut="low")
+
+
 def test_every_legal_cut_is_planned_and_the_fastest_is_first():
     model = compiled(models.residual())
     found = plan(model)
