@@ -71,10 +71,10 @@ def stages(parts: Partition, exchanges: Sequence[Exchange], forward: Forward) ->
         forward: Operations of its parts.
     """
     back = BACKWARD_PER_FORWARD * forward.head if parts.head.model.trainable_variables else 0
-    work = _label_sharing if parts.tail is None else _label_free
+    work = _label_sharing(exchanges[0], forward) if parts.tail is None else _label_free(exchanges, forward)
     return [
         Work("client forward", "client", forward.head),
-        *work(*exchanges, forward),
+        *work,
         Work("client backward", "client", back),
     ]
 
@@ -88,8 +88,9 @@ def _label_sharing(exchange: Exchange, forward: Forward) -> list[Stage]:
     ]
 
 
-def _label_free(first: Exchange, second: Exchange, forward: Forward) -> list[Stage]:
+def _label_free(exchanges: Sequence[Exchange], forward: Forward) -> list[Stage]:
     """The body's outputs come down, and their gradients go up (paper, section 3.6)."""
+    first, second = exchanges
     return [
         Message("upload", "up", first.up),
         Work("server", "server", forward.body),

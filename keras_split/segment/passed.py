@@ -37,6 +37,6 @@ def give_logits(model: keras.Model, outputs: Any, logits: Mapping[int, Any]) -> 
     places = {id(each): at for at, each in enumerate(model.inputs)}
     for symbol, tensor in zip(model.outputs, tree.flatten(outputs), strict=True):
         at = places.get(id(symbol))
-        if at in logits:
+        if at is not None and at in logits:
             tensor._keras_logits = logits[at]
     return outputs
