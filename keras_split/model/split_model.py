@@ -268,7 +268,7 @@ class SplitModel(Persistent):
             # Statistics and seeds of a tail that has seen no row.
             head.rows.keep_if_none(tail.part.model, volatile)
         with self._bridge.after(cut):
-            pulls = returned[len(inputs) - len(kept) :]
+            pulls = returned[len(inputs) - len(head.kept) :]
             first = head.gradients(self.head.trainable_variables, cut.cut_gradients, pulls)
             self._update(head, [*first, *zip(own, variables, strict=True)])
         return y_pred, loss
