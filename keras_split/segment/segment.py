@@ -14,6 +14,7 @@ from keras_split.segment.masks import call_with_masks, takes_masks
 from keras_split.segment.passed import give_logits
 from keras_split.segment.placement import Mirrored, Single
 from keras_split.segment.pulls import pulled_gradients
+from keras_split.segment.reading import reads_logits
 from keras_split.segment.rows import share_rows
 from keras_split.segment.signature import Output, Signature
 from keras_split.segment.traced import (
@@ -66,6 +67,7 @@ class Segment:
     ):
         self.model = takes_masks(model)
         self._shares_labels = shares_labels
+        self._reads_logits = True
         self.optimizer: Any = None
         self._losses = losses
         self._masks = masks
@@ -83,6 +85,8 @@ class Segment:
                 loss_weights=settings.loss_weights if self._shares_labels else None,
                 jit_compile=False,
             )
+            # Who reads logits keeps TensorFlow from fusing a layer with its sigmoid.
+            self._reads_logits = reads_logits(settings.loss)
             self.optimizer = self.model.optimizer
             self.optimizer.build(self.model.trainable_variables)
 
@@ -130,7 +134,8 @@ class Segment:
 
     def _describe(self, y_pred: Any, outputs_only: bool = False) -> Description:
         losses = [] if outputs_only else self._losses()
-        return describe(y_pred, losses, for_losses=self._shares_labels and not outputs_only)
+        for_losses = self._shares_labels and not outputs_only
+        return describe(y_pred, losses, masks=for_losses, logits=for_losses and self._reads_logits)
 
     def _forward_backward(
         self, signature: Signature, flat: tuple[Any, ...], respond: Callable[..., Any]

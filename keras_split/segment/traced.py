@@ -166,7 +166,7 @@ class TracedStep:
         return self._caller.ask(list(outputs))
 
 
-def describe(y_pred: Any, losses: list[Ranked], *, for_losses: bool) -> Description:
+def describe(y_pred: Any, losses: list[Ranked], *, masks: bool, logits: bool) -> Description:
     """Flattens outputs with all that belongs to them.
 
     Logits travel beside the probabilities since Keras computes a cross-entropy from the logits
@@ -175,16 +175,17 @@ def describe(y_pred: Any, losses: list[Ranked], *, for_losses: bool) -> Descript
     Args:
         y_pred: Nested outputs.
         losses: Ranked loss terms.
-        for_losses: Whether a loss is computed from these outputs, which needs logits and masks.
+        masks: Whether a loss is computed from these outputs.
+        logits: Whether it reads the logits behind them.
     """
     flat = tree.flatten(y_pred)
     found = [(Output.of("output", each, at), each) for at, each in enumerate(flat)]
-    if for_losses:
-        for at, each in enumerate(flat):
-            extras = {"logits": logits_of(each), "mask": getattr(each, "_keras_mask", None)}
-            found += [
-                (Output.of(role, extra, at), extra) for role, extra in extras.items() if extra is not None
-            ]
+    for at, each in enumerate(flat):
+        extras = {
+            "logits": logits_of(each) if logits else None,
+            "mask": getattr(each, "_keras_mask", None) if masks else None,
+        }
+        found += [(Output.of(role, extra, at), extra) for role, extra in extras.items() if extra is not None]
     found += [(Output.of("loss_term", term, rank=rank), term) for rank, term in losses]
     return tree.pack_sequence_as(y_pred, range(len(flat))), *map(list, zip(*found, strict=True))
 

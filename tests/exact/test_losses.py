@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 import numpy as np
+import pytest
 from keras import layers, losses
 
 from support.models import CLASSES, ROWS, Case, classes, floats
@@ -82,6 +83,11 @@ def test_numbers():
             "cosine": (linear, y, "cosine_similarity"),
         }
     )
+
+
+@pytest.mark.parametrize("loss", ["mse", "mae", losses.Huber()])
+def test_a_sigmoid_whose_logits_no_loss_reads(loss):
+    assert_losses_as_whole({"only": ((CLASSES, "sigmoid", None), np.abs(floats(CLASSES)), loss)})
 
 
 def test_two_losses():
