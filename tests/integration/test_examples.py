@@ -86,6 +86,24 @@ def test_each_task_is_learned_split_as_whole(tmp_path: Path, task: str, package:
     assert [whole for _, whole, _ in scores] == [split for _, _, split in scores]
 
 
+def test_rows_without_labels_are_learned_from_and_cost_no_bytes(tmp_path: Path) -> None:
+    picture = tmp_path / "semi_supervised.png"
+    (tmp_path / "empty").mkdir()
+    printed = run("semi_supervised.py", tmp_path / "empty", str(picture))
+    rows = re.findall(
+        r"^ +(\d+) +([\d.]+) ± 0\.0 +([\d.]+) ± 0\.0 +([\d.]+) ± 0\.0 +([+-][\d.]+)", printed, re.M
+    )
+    assert [count for count, *_ in rows] == ["10", "50"]
+    for _, *numbers in rows:
+        alone, labelled, everything, gain = map(float, numbers)
+        assert gain == pytest.approx(everything - alone, abs=0.11)
+        assert len({alone, labelled, everything}) > 1
+    # One row in four has a label, and nothing else leaves.
+    sent = [float(each.replace(",", "")) for each in re.findall(r"per update, .*: ([\d,]+)$", printed, re.M)]
+    assert sent == pytest.approx([sent[0]] * 3, rel=0.01)
+    assert picture.read_bytes().startswith(b"\x89PNG\r\n")
+
+
 def test_a_cut_is_chosen_by_line_and_machines(tmp_path: Path) -> None:
     printed = run("choose_a_cut.py", tmp_path)
     office, building = re.search(r"office line: (\w+), in the building: (\w+)", printed).groups()
