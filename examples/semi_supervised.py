@@ -49,15 +49,20 @@ def main(picture: str = "", quick: bool = False) -> None:
     counts, seeds, updates = ((10, 50), (1,), 40) if quick else ((10, 50, 100, 500), range(1, 6), 400)
     data = datasets.load("digits")
     train = partial(trained, data, alpha=ALPHA, updates=updates)
-    found = {way: {count: [train(way, count, seed) for seed in seeds] for count in counts} for way in WAYS}
     print(f"Accuracy on {len(data.y_test)} test images, mean of {len(seeds)} seeds; alpha={ALPHA}\n")
     print(f"{'labels':>6}" + "".join(f"{way:>26}" for way in WAYS) + f"{'gain':>10}{'better':>9}")
+    found: dict[str, list[np.ndarray]] = {way: [] for way in WAYS}
+    sent = {}
     for count in counts:
-        print(line(count, [accuracies(found[way][count]) for way in WAYS]))
-    for way, results in found.items():
-        print(f"Bytes to the server per update, {way}: {results[counts[0]][0].bytes_sent / updates:,.0f}")
+        for way, rows in found.items():
+            results = [train(way, count, seed) for seed in seeds]
+            rows.append(np.array([each.accuracy for each in results]))
+            sent[way] = results[0].bytes_sent / updates
+        print(line(count, [rows[-1] for rows in found.values()]), flush=True)
+    for way, size in sent.items():
+        print(f"Bytes to the server per update, {way}: {size:,.0f}")
     if picture:
-        draw({way: [accuracies(found[way][count]) for count in counts] for way in WAYS}, counts, picture)
+        draw(found, counts, picture)
 
 
 def line(count: int, rows: Sequence[np.ndarray]) -> str:
@@ -65,11 +70,6 @@ def line(count: int, rows: Sequence[np.ndarray]) -> str:
     cells = "".join(f"{f'{100 * each.mean():.1f} ± {100 * each.std():.1f}':>26}" for each in rows)
     gains = rows[-1] - rows[0]
     return f"{count:6}{cells}{100 * gains.mean():+10.1f}{f'{(gains > 0).sum()} of {len(gains)}':>9}"
-
-
-def accuracies(results: Sequence[Result]) -> np.ndarray:
-    """One for each seed."""
-    return np.array([each.accuracy for each in results])
 
 
 def choose() -> None:
@@ -164,7 +164,7 @@ def decoder() -> keras.Model:
 
 
 def draw(found: dict[str, list[np.ndarray]], counts: Sequence[int], path: str) -> None:
-    """Each training as a point, the means as lines; and what the decoder brings, seed by seed."""
+    """Each training as a point, the means as lines; and the gain over labels alone, seed by seed."""
     figure = Figure(figsize=(10, 4.4), dpi=150, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1))
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
     for (way, rows), shift in zip(found.items(), (0.93, 1.0, 1.075), strict=True):
@@ -174,9 +174,9 @@ def draw(found: dict[str, list[np.ndarray]], counts: Sequence[int], path: str) -
     gains = [most - least for most, least in zip(found[ALL], found[ALONE], strict=True)]
     points(right, np.array(counts), gains, WAYS[ALL])
     right.axhline(0, color=INK, linewidth=1)
-    finish(right, counts, f"Gain: “{ALL}” over “{ALONE}”, percentage points")
+    finish(right, counts, "Gain by all rows, percentage points")
     left.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
-    right.yaxis.set_major_formatter(lambda value, _: f"{100 * value:+.0f}")
+    right.yaxis.set_major_formatter(lambda value, _: f"{100 * value:+.0f}" if value else "0")
     figure.legend(loc="outside lower center", ncols=3, frameon=False, labelcolor=INK)
     figure.savefig(path)
 
