@@ -8,16 +8,20 @@ WORKERS := --numprocesses 2 --dist worksteal
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-unit test-oldest lint proto bench clean
+.PHONY: demo test test-unit test-searches test-oldest lint proto bench clean
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/keras-split demo
 
 test: lint test-unit
-	$(VENV)/bin/python -m pytest $(WORKERS) tests --ignore=tests/unit
+	$(VENV)/bin/python -m pytest $(WORKERS) tests --ignore=tests/unit --ignore=tests/searches
 
 test-unit: $(VENV)/.installed-test
 	$(VENV)/bin/python -m pytest $(WORKERS) tests/unit
+
+# Searches train dozens of models.
+test-searches: $(VENV)/.installed-test
+	$(VENV)/bin/python -m pytest $(WORKERS) tests/searches
 
 test-oldest: $(OLDEST)/.installed-test
 	$(OLDEST)/bin/python -m pytest $(WORKERS) tests/unit

@@ -22,3 +22,13 @@ def keras_as_found():
     if keras is not None:
         keras.config.set_floatx("float32")
         keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory):
+    """Certificates of one authority."""
+    from keras_split import certs
+
+    folder = tmp_path_factory.mktemp("certificates") / "pki"
+    certs.create(folder, clients=["owner"])
+    return folder

@@ -61,6 +61,14 @@ class Sections:
         ]
 
 
+_SENT = "would send the raw input {name} to the server, where {readers} reads it"
+# What the tail multiplies the server's tensors with is the gradient that goes up.
+_SHOWN = (
+    "would show the raw input {name} in the gradients that go to the server, since {readers} behind the second "
+    "cut reads it"
+)
+
+
 class IllegalCut(ValueError):
     """A cut that would leak, or that cannot be made."""
 
@@ -79,7 +87,8 @@ def find_sections(graph: Graph, nodes: list[Any], second_nodes: list[Any] | None
     body = [node for node in rest if inner is None or id(node) in inner]
     tail = [node for node in rest if inner is not None and id(node) not in inner]
     outputs = tree.flatten(graph.outputs)
-    _check_raw_inputs(graph, rest, _read_by(rest, outputs))
+    _check_raw_inputs(graph, body, _read_by(body, [] if tail else outputs), _SENT)
+    _check_raw_inputs(graph, tail, _read_by(tail, outputs if tail else []), _SHOWN)
     frontier = _crossing(head, _read_by(body, [] if tail else outputs))
     first, middle, last = (_operations(each) for each in (head, body, tail))
     _check_sides(first, middle, last)
@@ -143,13 +152,13 @@ def _operations(nodes: list[Any]) -> list[Any]:
     return list({id(node.operation): node.operation for node in nodes}.values())
 
 
-def _check_raw_inputs(graph: Graph, rest: list[Any], read: set[int]) -> None:
+def _check_raw_inputs(graph: Graph, nodes: list[Any], read: set[int], what: str) -> None:
     for tensor in tree.flatten(graph.inputs):
         if id(tensor) in read:
-            readers = [node.operation.name for node in rest if _is_in(tensor, node.input_tensors)]
+            readers = [node.operation.name for node in nodes if _is_in(tensor, node.input_tensors)]
+            where = ", ".join(map(repr, readers)) or "an output"
             raise IllegalCut(
-                f"would send the raw input {tensor.name!r} to the server, where "
-                f"{', '.join(map(repr, readers)) or 'an output'} reads it; also name a layer that "
+                f"{what.format(name=repr(tensor.name), readers=where)}; also name a layer that "
                 f"{tensor.name!r} has passed on that branch"
             )
 

@@ -137,6 +137,14 @@ def test_list_cuts_lets_a_mask_cross_and_no_token():
     assert cut.bytes_per_sample == 7 + 7 * 5 * 4
 
 
+def assert_second_cut_refused(model, cut, second_cut, *parts):
+    """Passes if the error has these parts, and what was received."""
+    with pytest.raises(ValueError) as caught:
+        keras_split.SplitModel(model, cut, second_cut)
+    for part in (*parts, f"Received: cut={cut!r}, second_cut={second_cut!r}"):
+        assert part in str(caught.value)
+
+
 def assert_refused(model, cut, *parts):
     """Passes if the error has these parts, the names of the legal cuts, and what was received."""
     with pytest.raises(ValueError) as caught:
@@ -182,6 +190,49 @@ def test_a_head_without_weights_is_refused():
     )
     assert_refused(model, "flatten", "no layer with weights on the client")
     assert names(model) == ["low"]
+
+
+def test_a_head_of_statistics_alone_is_refused():
+    scale, low = layers.Normalization(name="scale"), layers.Dense(3, name="low")
+    model = keras.Sequential([keras.Input((6,)), scale, low, layers.Dense(2, name="out")])
+    assert_refused(model, "scale", "no layer with weights on the client")
+    assert names(model) == ["low"]
+
+
+def test_a_frozen_head_has_weights_all_the_same():
+    model = keras.Sequential([keras.Input((6,)), layers.Dense(3, name="low"), layers.Dense(2, name="out")])
+    model.get_layer("low").trainable = False
+    assert names(model) == ["low"]
+
+
+def test_a_second_cut_without_weights_behind_it_is_refused():
+    low, high = layers.Dense(3, name="low"), layers.Dense(2, name="high")
+    model = keras.Sequential([keras.Input((6,)), low, high, layers.Softmax(name="classes")])
+    assert_second_cut_refused(model, "low", "high", "no layer with weights behind the second cut")
+    assert keras_split.list_cuts(model, after="low") == []
+
+
+def test_a_second_cut_that_leaves_an_output_to_the_server_is_refused():
+    inputs = keras.Input((6,))
+    high = layers.Dense(4, name="high")(layers.Dense(5, name="low")(inputs))
+    model = keras.Model(inputs, [layers.Dense(2, name="aside")(high), layers.Dense(3, name="end")(high)])
+    parts = "leaves an output of the model to the server", "Legal second cuts behind 'low'", "'high'"
+    assert_second_cut_refused(model, "low", "aside", *parts)
+    assert [each.name for each in keras_split.list_cuts(model, after="low")] == ["high"]
+
+
+def test_a_raw_input_that_the_last_layers_read_is_refused():
+    inputs = keras.Input((6,), name="secret")
+    high = layers.Dense(6, name="high")(layers.Dense(5, name="low")(inputs))
+    weighed = layers.Multiply(name="weighed")([high, inputs])
+    model = keras.Model(inputs, layers.Dense(2, name="end")(weighed))
+    parts = "raw input 'secret' in the gradients", "'weighed' behind the second cut reads it"
+    assert_second_cut_refused(model, "low", "high", *parts)
+
+
+def test_second_cuts_are_listed_behind_legal_cuts_only():
+    with pytest.raises(ValueError, match="not legal. Received: after='classes'"):
+        keras_split.list_cuts(convolutional(), after="classes")
 
 
 def test_the_last_layer_is_no_cut():

@@ -206,6 +206,20 @@ def test_alpha_and_the_reconstruction_are_in_history(alpha, expected):
     split.close()
 
 
+def test_each_metric_is_shown_once_and_the_reconstruction_only_with_a_decoder():
+    case = mlp_case()
+    with paired_models(case.build, case.cut) as pair:
+        pair.compile(case.settings())
+        expected, found = case.fit(pair.whole).history, case.fit(pair.split).history
+        assert list(found) == [*expected, "bytes_sent", "bytes_received"]
+        shape = np.shape(pair.whole.evaluate(case.x, case.y, verbose=0))
+        assert np.shape(pair.split.evaluate(case.x, case.y, verbose=0)) == shape
+    split = split_of()
+    split.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    assert [each.name for each in split.metrics] == ["loss", "compile_metrics", "reconstruction_loss"]
+    split.close()
+
+
 def test_alpha_decides_what_the_head_learns_and_not_what_the_decoder_does():
     heads, decoders = {}, {}
     for alpha in (0.0, 0.5):

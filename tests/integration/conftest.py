@@ -1,21 +1,12 @@
-"""Certificates and servers that the tests of this folder share."""
+"""Servers that the tests of this folder share."""
 
 from __future__ import annotations
 
 import pytest
 
-from keras_split import certs
 from support import bodies
 from support.halves import Start, connect
 from support.processes import Server
-
-
-@pytest.fixture(scope="session")
-def pki(tmp_path_factory):
-    """Certificates of one authority."""
-    folder = tmp_path_factory.mktemp("certificates") / "pki"
-    certs.create(folder, clients=["owner"])
-    return folder
 
 
 @pytest.fixture(scope="session")
