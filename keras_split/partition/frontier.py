@@ -64,8 +64,8 @@ class Sections:
 _SENT = "would send the raw input {name} to the server, where {readers} reads it"
 # What the tail multiplies the server's tensors with is the gradient that goes up.
 _SHOWN = (
-    "would show the raw input {name} in the gradients that go to the server, since {readers} behind the second "
-    "cut reads it"
+    "would show the raw input {name} in the gradients that go to the server, since {readers} behind the "
+    "second cut reads it"
 )
 
 
