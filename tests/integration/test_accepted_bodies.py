@@ -41,13 +41,13 @@ def shareable():
 
 
 def name_of(split):
-    return split._halves.session()._model
+    return split._halves.session()._remote.model
 
 
 def asking_for(server, name):
     """A session of another client that knows a body's name."""
     session = Session(server.address, server.place().credentials, timeouts=QUICK)
-    session._model = name
+    session._remote.model = name
     return session
 
 

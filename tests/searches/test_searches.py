@@ -84,7 +84,7 @@ def placed(monkeypatch):
 def assert_gone(names):
     for name in names:
         session = local_server().session()
-        session._model = name
+        session._remote.model = name
         with pytest.raises(Refused, match="has no model"):
             session.status()
         session.close()

@@ -90,7 +90,7 @@ def hurry(split: SplitModel, **seconds: float) -> None:
     Short ones from the beginning would be too short on a busy machine: first steps take their time.
     """
     session = split._halves.session()
-    session._timeouts = dataclasses.replace(session._timeouts, **seconds)
+    session._remote.timeouts = dataclasses.replace(session._remote.timeouts, **seconds)
 
 
 def kept_state(split: SplitModel, server: Server) -> dict[str, np.ndarray]:

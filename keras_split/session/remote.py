@@ -1,0 +1,142 @@
+"""One body on one server: its name there, what was agreed about it, and the ways to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from keras_split._proto.v1 import split_pb2 as pb
+from keras_split.codec import Limits
+from keras_split.digest import digest_of
+from keras_split.errors import ConnectionLost, TopologyError
+from keras_split.peer import check_peer, this_peer
+from keras_split.session.conversation import Conversation
+from keras_split.session.joined import Joined
+from keras_split.session.line import Line
+from keras_split.session.persistence import persistently
+from keras_split.session.prepared import Exchange, Prepared
+from keras_split.session.timeouts import Timeouts
+from keras_split.transport import Credentials
+
+T = TypeVar("T")
+
+
+class Remote:
+    """What all calls of a session have in common.
+
+    Args:
+        target: `host:port`.
+        credentials: This client's certificate and authority; None with `insecure`.
+        insecure: Without TLS, on loopback only.
+        timeouts: Deadlines.
+        limits: Ceilings on replies.
+        advice: What the user can do when the server that holds this session's body is gone.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        credentials: Credentials | None,
+        *,
+        insecure: bool,
+        timeouts: Timeouts,
+        limits: Limits,
+        advice: str,
+    ):
+        self.target = target
+        self.timeouts = timeouts
+        self.model = ""
+        self.digest = ""
+        # Open conversations by call. Those of one channel are of no use on the next.
+        self.streams: dict[str, Conversation] = {}
+        self._advice = advice
+        self._known: set[str] = set()
+        self._line = Line(
+            target, credentials, insecure=insecure, limits=limits, when_opened=self.streams.clear
+        )
+        self.meter = self._line.meter
+
+    def host(self, body: dict[str, Any], state: Sequence[np.ndarray], folder: str) -> None:
+        """Places a body on a server that accepts it, for as long as this connection holds."""
+        hosting = self.converse("Host")
+        header = pb.Header(host=pb.Host(body_json=json.dumps(body), checkpoint_directory=folder))
+        reply = hosting.ask(header, state, ("hosted",), self.timeouts.state_seconds)
+        self.model = reply.header.hosted.model
+        self.streams["Host"] = hosting
+
+    def join(self, settings: dict[str, Any] | None) -> Joined:
+        """Says hello; with settings, to compile the body anew."""
+        text = json.dumps(settings) if settings else ""
+        request = pb.JoinRequest(peer=this_peer(), model=self.model, settings_json=text)
+        reply = self.call("Join", request, self.timeouts.join_seconds)
+        check_peer(reply.peer, "server")
+        joined = _read_joined(reply)
+        if joined.digest != reply.topology_digest:
+            raise TopologyError(f"{self.target} sent a topology that does not match its digest.")
+        self.digest = joined.digest
+        return joined
+
+    def prepare(self, exchange: Exchange) -> Prepared:
+        """Compiles an exchange on the server."""
+        request = exchange.request(self.model, self.digest)
+        reply = self.call("Prepare", request, self.timeouts.prepare_seconds)
+        self._known.add(reply.signature)
+        return Prepared.of(reply, exchange)
+
+    def prepare_again(self, prepared: Prepared) -> None:
+        """A graph that was traced once outlives the server that it was traced with."""
+        if prepared.signature not in self._known:
+            self.prepare(prepared.exchange)
+
+    def call(self, name: str, request: Any, seconds: float) -> Any:
+        """Asks once."""
+        try:
+            return self._line.call(name, request, seconds)
+        except ConnectionLost:
+            self.hang_up()
+            raise
+
+    def converse(self, name: str) -> Conversation:
+        """Opens a stream, with what may be another process than the one before."""
+        self._known.clear()
+        return self._line.converse(name)
+
+    def persistently(self, ask: Callable[[], T]) -> T:
+        """Asks again, over a new connection, for a while after one broke."""
+        return persistently(ask, self.timeouts.reconnect_seconds)
+
+    def hang_up(self) -> None:
+        """The next call connects anew."""
+        # A hosted body goes with its connection, so that one is held for as long as there is hope.
+        if "Host" not in self.streams:
+            self._line.close()
+
+    def advised(self, error: ConnectionLost) -> ConnectionLost:
+        """With what the user can do about it."""
+        return ConnectionLost(f"{error} {self._advice}") if "Host" in self.streams else error
+
+    def end(self, name: str) -> None:
+        """Tells the server that a stream is over, if there is one."""
+        stream = self.streams.pop(name, None)
+        if stream is not None:
+            stream.close()
+
+    def close(self) -> None:
+        """Ends the connection, and with it the hosted body."""
+        self.end("Host")
+        self._line.close()
+
+
+def _read_joined(reply: pb.JoinReply) -> Joined:
+    topology = json.loads(reply.topology_json)
+    return Joined(
+        topology=topology,
+        digest=digest_of(topology),
+        settings=json.loads(reply.settings_json) if reply.settings_json else None,
+        accepts_settings=reply.accepts_settings,
+        body=json.loads(reply.body_json),
+        version=reply.version,
+    )
