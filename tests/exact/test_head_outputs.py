@@ -100,18 +100,10 @@ CASES = {
 }
 
 
-def use(case: Case):
-    def train(model):
-        history = case.fit(model, validation_data=(case.x, case.y))
-        return history, model.predict(case.x, batch_size=8, verbose=0)
-
-    return train
-
-
 @pytest.mark.filterwarnings("ignore:Gradients do not exist for variables:UserWarning")
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_an_output_that_the_head_makes_trains_as_in_the_whole_model(case):
-    assert_trains_as_whole(case.build, case.cut, case.settings(), use(case))
+    assert_trains_as_whole(case.build, case.cut, case.settings(), case.fit_and_use)
 
 
 # With the second cut, the place of the output in the model stays the same, but not who has it.
@@ -125,7 +117,7 @@ LABEL_FREE = {
 @pytest.mark.filterwarnings("ignore:Gradients do not exist for variables:UserWarning")
 @pytest.mark.parametrize(("case", "second_cut"), LABEL_FREE.values(), ids=LABEL_FREE)
 def test_an_output_of_the_head_stays_with_a_client_that_shares_no_labels(case, second_cut):
-    assert_trains_as_whole(case.build, case.cut, case.settings(), use(case), second_cut)
+    assert_trains_as_whole(case.build, case.cut, case.settings(), case.fit_and_use, second_cut)
 
 
 @pytest.mark.parametrize("second_cut", [None, "high"])

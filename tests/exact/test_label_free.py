@@ -34,18 +34,10 @@ def with_second_cuts():
 CASES = with_second_cuts()
 
 
-def use(case):
-    def train(model):
-        history = case.fit(model, validation_data=(case.x, case.y))
-        return history, model.predict(case.x, batch_size=8, verbose=0)
-
-    return train
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_training_label_free_equals_training_whole(name):
     case, second_cut = CASES[name]
-    assert_trains_as_whole(case.build, case.cut, case.settings(), use(case), second_cut)
+    assert_trains_as_whole(case.build, case.cut, case.settings(), case.fit_and_use, second_cut)
 
 
 def unet() -> keras.Model:
@@ -68,7 +60,7 @@ def test_what_goes_around_the_server_stays_on_the_client(cut):
     pixels = (floats(8, 8, 1) > 0).astype("float32")
     case = Case(unet, cut, IMAGES, pixels, {"loss": "binary_crossentropy", "metrics": ["accuracy"]})
     with paired_models(unet, cut, "up1") as pair:
-        ours, theirs = pair.compile(case.settings()).both(use(case))
+        ours, theirs = pair.compile(case.settings()).both(case.fit_and_use)
         assert_equal_training(pair.whole, pair.split, ours, theirs)
         sections = pair.split._halves.parts.sections
         assert sections.kept == 1

@@ -34,24 +34,16 @@ POLICIES = {
 }
 
 
-def train_and_use(case: Case):
-    def use(model):
-        history = case.fit(model, validation_data=(case.x, case.y))
-        return history, model.predict(case.x, batch_size=8, verbose=0)
-
-    return use
-
-
 @pytest.mark.parametrize(("case", "policy"), POLICIES.values(), ids=POLICIES.keys())
 def test_training_with_a_global_policy(case, policy):
     keras.config.set_dtype_policy(policy)
-    assert_trains_as_whole(case.build, case.cut, case.settings(), train_and_use(case))
+    assert_trains_as_whole(case.build, case.cut, case.settings(), case.fit_and_use)
 
 
 def test_training_in_float64():
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
-    assert_trains_as_whole(DENSE.build, DENSE.cut, DENSE.settings(), train_and_use(DENSE))
+    assert_trains_as_whole(DENSE.build, DENSE.cut, DENSE.settings(), DENSE.fit_and_use)
 
 
 def test_layers_with_policies_of_their_own():
@@ -66,7 +58,7 @@ def test_layers_with_policies_of_their_own():
         )
 
     case = mlp_case("low", build)
-    assert_trains_as_whole(case.build, case.cut, case.settings(), train_and_use(case))
+    assert_trains_as_whole(case.build, case.cut, case.settings(), case.fit_and_use)
 
 
 def test_bfloat16_crosses_the_cut_in_two_bytes():
@@ -106,4 +98,4 @@ def test_inputs_of_other_types_are_converted_as_in_the_whole_model(dtype):
 
     x = np.random.default_rng(1).integers(0, 255, (20, 6)).astype(dtype)
     case = Case(build, "low", x, classes(), CLASSIFIES)
-    assert_trains_as_whole(case.build, case.cut, case.settings(), train_and_use(case))
+    assert_trains_as_whole(case.build, case.cut, case.settings(), case.fit_and_use)

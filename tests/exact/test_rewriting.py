@@ -47,24 +47,16 @@ CASES = {
 }
 
 
-def train_and_use(case: Case):
-    def use(model):
-        history = case.fit(model, validation_data=(case.x, case.y))
-        return history, model.predict(case.x, batch_size=8, verbose=0)
-
-    return use
-
-
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_a_cut_between_operations_that_would_be_fused(case):
-    assert_trains_as_whole(case.build, case.cut, case.settings(), train_and_use(case))
+    assert_trains_as_whole(case.build, case.cut, case.settings(), case.fit_and_use)
 
 
 @pytest.mark.parametrize("cut", ["block1_conv1", "block1_relu", "block1_conv2"])
 def test_a_cut_inside_a_residual_block_in_bfloat16(cut):
     keras.config.set_dtype_policy("mixed_bfloat16")
     case = Case(residual, cut, floats(6, 6, 2), classes(), CLASSIFIES)
-    assert_trains_as_whole(case.build, case.cut, case.settings(), train_and_use(case))
+    assert_trains_as_whole(case.build, case.cut, case.settings(), case.fit_and_use)
 
 
 def test_calling_a_model_outside_of_a_graph():

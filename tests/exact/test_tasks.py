@@ -53,11 +53,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_training_split_equals_training_whole(case):
-    def use(model):
-        history = case.fit(model, validation_data=(case.x, case.y))
-        return history, model.predict(case.x, batch_size=8, verbose=0)
-
-    assert_trains_as_whole(case.build, case.cut, case.settings(), use)
+    assert_trains_as_whole(case.build, case.cut, case.settings(), case.fit_and_use)
 
 
 def test_metrics_with_a_state_are_the_whole_model_s():

@@ -41,6 +41,11 @@ class Case:
         options = {"epochs": 2, "batch_size": 8, "verbose": 0, **options}
         return model.fit(self.x, self.y, **options)
 
+    def fit_and_use(self, model: Any) -> tuple[Any, np.ndarray]:
+        """Trains, validates and predicts: all that a trained model is for."""
+        history = self.fit(model, validation_data=(self.x, self.y))
+        return history, model.predict(self.x, batch_size=8, verbose=0)
+
 
 def floats(*shape: int) -> np.ndarray:
     """Inputs that are the same in every test."""
