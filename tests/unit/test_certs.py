@@ -21,18 +21,6 @@ from keras_split.transport import Credentials
 SECONDS = 10.0
 
 
-@pytest.fixture
-def pki(tmp_path: Path) -> Path:
-    certs.create(tmp_path / "pki", clients=["alice", "bob"])
-    return tmp_path / "pki"
-
-
-@pytest.fixture
-def other(tmp_path: Path) -> Path:
-    certs.create(tmp_path / "other", clients=["alice"])
-    return tmp_path / "other"
-
-
 def _context(purpose: ssl.Purpose, folder: Path) -> ssl.SSLContext:
     context = ssl.create_default_context(purpose, cafile=str(folder / "ca.crt"))
     context.load_cert_chain(folder / "tls.crt", folder / "tls.key")

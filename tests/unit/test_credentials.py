@@ -21,18 +21,6 @@ from keras_split.transport import Credentials
 SECONDS = 10.0
 
 
-@pytest.fixture
-def pki(tmp_path: Path) -> Path:
-    certs.create(tmp_path / "pki", clients=["alice", "bob"])
-    return tmp_path / "pki"
-
-
-@pytest.fixture
-def other(tmp_path: Path) -> Path:
-    certs.create(tmp_path / "other", clients=["alice"])
-    return tmp_path / "other"
-
-
 @pytest.mark.parametrize("name", ["ca.crt", "tls.crt", "tls.key"])
 def test_a_missing_file_is_named(pki: Path, name: str) -> None:
     (pki / "alice" / name).unlink()
