@@ -10,6 +10,7 @@ import pytest
 from keras_split.errors import ConnectionLost, DeadlineExceeded, RemoteFailure
 from keras_split.server.engine import Engine
 from keras_split.server.lock import ReadersWriter
+from support.gate import until
 
 SECONDS = 20
 
@@ -190,8 +191,7 @@ def test_a_waiting_writer_lets_no_further_reader_pass(threads):
     wait(reading.begun)
     writer = threads.submit(write)
     wait(waiting)
-    while not lock._entrance.locked():
-        pass
+    until(lock._entrance.locked)
     second = threads.submit(read, "second")
     reading.may_end.set()
     for each in (first, writer, second):
