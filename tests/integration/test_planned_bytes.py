@@ -31,14 +31,19 @@ def frozen() -> keras.Model:
     return model
 
 
+def with_a_choice(read: Any, chosen_from: Any) -> Any:
+    """Classes from a tensor, and from a choice that no gradient comes back from."""
+    choice = layers.Dense(3, name="choice", trainable=False)(chosen_from)
+    chosen = keras.ops.one_hot(keras.ops.argmax(choice, axis=-1), 3)
+    joined = layers.Concatenate(name="join")([read, chosen])
+    return layers.Dense(models.CLASSES, activation="softmax", name="classes")(joined)
+
+
 def deaf() -> keras.Model:
     """The body reads one of two frontier tensors in a way that no gradient comes back from."""
     inputs = keras.Input((6,))
     low = layers.Dense(8, name="low")(inputs)
-    choice = layers.Dense(3, name="choice", trainable=False)(inputs)
-    chosen = keras.ops.one_hot(keras.ops.argmax(choice, axis=-1), 3)
-    joined = layers.Concatenate(name="join")([low, chosen])
-    return keras.Model(inputs, layers.Dense(models.CLASSES, activation="softmax", name="classes")(joined))
+    return keras.Model(inputs, with_a_choice(low, inputs))
 
 
 def half_precision() -> keras.Model:
@@ -63,10 +68,7 @@ def unread() -> keras.Model:
     inputs = keras.Input((6,))
     low = layers.Dense(8, name="low")(inputs)
     high = layers.Dense(8, name="high")(low)
-    choice = layers.Dense(3, name="choice", trainable=False)(low)
-    chosen = keras.ops.one_hot(keras.ops.argmax(choice, axis=-1), 3)
-    joined = layers.Concatenate(name="join")([high, chosen])
-    return keras.Model(inputs, layers.Dense(models.CLASSES, activation="softmax", name="classes")(joined))
+    return keras.Model(inputs, with_a_choice(high, low))
 
 
 def one_hot() -> np.ndarray:
