@@ -7,6 +7,7 @@ import pytest
 from support import bodies
 from support.halves import Start, connect
 from support.processes import Server
+from support.proxy import Proxy
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +23,27 @@ def shared_server(pki, tmp_path_factory):
 def start(shared_server, tmp_path_factory):
     """Where every test begins."""
     return Start(shared_server, tmp_path_factory.mktemp("start") / "start.weights.h5")
+
+
+@pytest.fixture(scope="module")
+def server(shared_server):
+    """The server of a file's tests, for those files that start none of their own."""
+    return shared_server
+
+
+@pytest.fixture(scope="module")
+def line(server):
+    """A line to the server that can be disturbed."""
+    with Proxy(server.address) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def lines_client(line, server):
+    """A client at the other end of it."""
+    split = connect(server, line.address)
+    yield split
+    split.close()
 
 
 @pytest.fixture

@@ -17,29 +17,14 @@ from support.halves import (
     AtBatch,
     Witness,
     assert_equal_halves,
-    connect,
     hurry,
     train,
     trained_whole,
 )
-from support.proxy import Proxy
 
 BROKEN_STEP = 2
 # The tensors of a step: the frontier and the labels.
 STEP_BYTES = bodies.BATCH * (16 * 4 + 8)
-
-
-@pytest.fixture(scope="module")
-def line(shared_server):
-    with Proxy(shared_server.address) as proxy:
-        yield proxy
-
-
-@pytest.fixture(scope="module")
-def lines_client(line, shared_server):
-    split = connect(shared_server, line.address)
-    yield split
-    split.close()
 
 
 @pytest.fixture

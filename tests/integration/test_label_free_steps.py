@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import keras
 import numpy as np
 import pytest
@@ -41,27 +39,14 @@ def server(pki, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def line(server):
-    with Proxy(server.address) as proxy:
-        yield proxy
-
-
-@pytest.fixture(scope="module")
-def only_client(line, server):
-    split = connect(server, line.address)
-    yield split
-    split.close()
-
-
-@pytest.fixture(scope="module")
 def beginning(server, tmp_path_factory):
     return Start(server, tmp_path_factory.mktemp("label_free_start") / "start.weights.h5")
 
 
 @pytest.fixture
-def client(only_client, beginning, line):
+def client(lines_client, beginning, line):
     line.mend()
-    yield beginning.load(only_client)
+    yield beginning.load(lines_client)
     line.mend()
 
 
@@ -135,9 +120,23 @@ def test_a_client_that_goes_away_between_the_halves_leaves_no_trace(client, serv
     assert_refused_whole(client, server, monkeypatch, ConnectionLost, "ends here")
 
 
-def test_gradients_that_come_too_late_are_refused(client, server, monkeypatch):
+@pytest.fixture
+def bystander(server, client):
+    """Another client, whom the server answers only while it waits for nobody's gradients."""
+    del client  # Has taken the server to its beginning.
+    split = connect(server)
+    yield split
+    split.close()
+
+
+def outputs_for(bystander):
+    with pytest.warns(UserWarning, match="The server's half has seen"):
+        return bystander.predict(bodies.data()[0], verbose=0)
+
+
+def test_gradients_that_come_too_late_are_refused(client, server, bystander, monkeypatch):
     def dawdle(session, gradients):
-        time.sleep(1.5)
+        outputs_for(bystander)  # The server has given up waiting.
         return honest(session, gradients)
 
     honest = breaking(monkeypatch, dawdle)
@@ -162,13 +161,11 @@ def test_gradients_that_are_not_finite_are_refused_where_the_server_says_so(clie
     assert_refused_whole(client, server, monkeypatch, NotFinite, "--nan refuse")
 
 
-def test_a_step_that_waits_does_not_keep_others_waiting_for_ever(client, server, monkeypatch):
-    other = connect(server)
-    expected = other.predict(bodies.data()[0], verbose=0)
+def test_a_step_that_waits_does_not_keep_others_waiting_for_ever(client, bystander, monkeypatch):
+    expected = bystander.predict(bodies.data()[0], verbose=0)
 
     def look(session, gradients):
-        with pytest.warns(UserWarning, match="The server's half has seen"):
-            found.append(other.predict(bodies.data()[0], verbose=0))
+        found.append(outputs_for(bystander))
         return honest(session, gradients)
 
     found: list[np.ndarray] = []
@@ -176,7 +173,6 @@ def test_a_step_that_waits_does_not_keep_others_waiting_for_ever(client, server,
     with pytest.raises(DeadlineExceeded):
         train(client)  # It waits for the other, who waits for its step.
     assert found[0].shape == expected.shape
-    other.close()
 
 
 class Seen(keras.callbacks.Callback):
