@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 from benchmarks import machine
@@ -32,21 +31,14 @@ class BenchmarkServer(local.LocalServer):
         """Bytes so far, `up` from the client and `down` to it; zeros without `counts`."""
         return self._proxy.bytes if self._proxy else {"up": 0, "down": 0}
 
+    def _command(self) -> list[str]:
+        if self._marks is None:
+            return super()._command()
+        return ["-m", "benchmarks.recorded_server", str(self.folder), str(os.getpid()), str(self._marks)]
+
     def _start(self) -> subprocess.Popen[bytes]:
         with machine.pinned(self._core):
-            return super()._start() if self._marks is None else self._start_recorded()
-
-    def _start_recorded(self) -> subprocess.Popen[bytes]:
-        module = [sys.executable, "-m", "benchmarks.recorded_server"]
-        with open(self.folder / "log", "wb") as log:
-            return subprocess.Popen(
-                [*module, str(self.folder), str(os.getpid()), str(self._marks)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-                start_new_session=True,
-            )
+            return super()._start()
 
     def _address(self) -> str:
         address = super()._address()

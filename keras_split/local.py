@@ -71,11 +71,13 @@ class LocalServer:
             self.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def _command(self) -> list[str]:
+        return ["-m", "keras_split.server.private", str(self.folder), str(os.getpid())]
+
     def _start(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "keras_split.server.private"]
         with open(self.folder / "log", "wb") as log:
             return subprocess.Popen(
-                [*command, str(self.folder), str(os.getpid())],
+                [sys.executable, *self._command()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
