@@ -14,35 +14,31 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 from keras import layers
-from side_by_side import EpochBar, options, show, title, use_one_thread
+from side_by_side import Data, EpochBar, run, show
 from sklearn.datasets import load_diabetes
 from sklearn.model_selection import train_test_split
 
 import keras_split
 
 
-def main(quick: bool = False, seed: int = 7) -> None:
+def main(quick: bool, seed: int) -> None:
     """Trains the same model whole and split, and compares."""
-    use_one_thread()
     data = load(quick)
-    whole = train(build(data, seed), data, quick, seed)
+    epochs = 2 if quick else 20
+    whole = train(build(data, seed), data, epochs, seed)
     # Raw measurements and the ten means and deviations stay; 32 numbers per patient travel.
-    split = train(keras_split.SplitModel(build(data, seed), cut="measured"), data, quick, seed)
-    show(whole, split, lambda model: score(model, data), rows=len(data.x_train))
+    split = train(keras_split.SplitModel(build(data, seed), cut="measured"), data, epochs, seed)
+    show(whole, split, score, data)
 
 
 @dataclass(frozen=True)
-class Data:
+class Patients(Data):
     """Measurements `(rows, 10)` as taken, and progression `(rows, 1)` in deviations from the mean."""
 
-    x_train: np.ndarray
-    y_train: np.ndarray
-    x_test: np.ndarray
-    y_test: np.ndarray
     points: float  # in one standard deviation
 
 
-def load(quick: bool) -> Data:
+def load(quick: bool) -> Patients:
     """Four patients in five to learn from."""
     x, y = load_diabetes(return_X_y=True, scaled=False)
     x, y = x.astype("float32"), y.astype("float32")[:, np.newaxis]
@@ -50,10 +46,10 @@ def load(quick: bool) -> Data:
         x, y = x[:120], y[:120]
     x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=0.2, random_state=0)
     mean, points = y_train.mean(), y_train.std()
-    return Data(x_train, (y_train - mean) / points, x_test, (y_test - mean) / points, float(points))
+    return Patients(x_train, (y_train - mean) / points, x_test, (y_test - mean) / points, float(points))
 
 
-def build(data: Data, seed: int) -> keras.Model:
+def build(data: Patients, seed: int) -> keras.Model:
     """Two layers with a client, two with the server."""
     keras.utils.set_random_seed(seed)
     standardise = layers.Normalization(name="standardise")
@@ -70,7 +66,7 @@ def build(data: Data, seed: int) -> keras.Model:
     )
 
 
-def train(model: keras.Model, data: Data, quick: bool, seed: int) -> keras.Model:
+def train(model: keras.Model, data: Patients, epochs: int, seed: int) -> keras.Model:
     """The same lines for both."""
     keras.utils.set_random_seed(seed)
     model.compile(
@@ -78,22 +74,15 @@ def train(model: keras.Model, data: Data, quick: bool, seed: int) -> keras.Model
         loss="mean_squared_error",
         metrics=["mae", keras.metrics.R2Score()],
     )
-    model.fit(
-        data.x_train,
-        data.y_train,
-        batch_size=32,
-        epochs=2 if quick else 20,
-        verbose=0,
-        callbacks=[EpochBar(title(model))],
-    )
+    model.fit(data.x_train, data.y_train, batch_size=32, epochs=epochs, verbose=0, callbacks=[EpochBar()])
     return model
 
 
-def score(model: keras.Model, data: Data) -> dict[str, float]:
+def score(model: keras.Model, data: Patients) -> dict[str, float]:
     """On patients that were never trained on."""
     found = model.evaluate(data.x_test, data.y_test, verbose=0, return_dict=True)
     return {"Mean absolute error, points": found["mae"] * data.points, "R²": found["r2_score"]}
 
 
 if __name__ == "__main__":
-    main(**options())
+    run(main)

@@ -11,43 +11,34 @@ Run it with `python examples/segmentation.py` after `pip install '.[examples]'`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 from keras import layers
 from nilearn import datasets
-from side_by_side import EpochBar, options, show, title, use_one_thread
+from side_by_side import Data, EpochBar, run, show
 
 import keras_split
 
 TISSUES = ["other", "grey matter", "white matter"]
 
 
-def main(quick: bool = False, seed: int = 7) -> None:
+def main(quick: bool, seed: int) -> None:
     """Trains the same model whole and split, and compares."""
-    use_one_thread()
     data = load(quick)
-    shape = data.x_train.shape[1:]
-    whole = train(build(shape, seed), data, quick, seed)
+    epochs = 1 if quick else 8
+    whole = train(build(data, seed), data, epochs, seed)
     # Everything before `pool2` stays; its output travels, and the skip connections that go around it.
-    split = train(keras_split.SplitModel(build(shape, seed), cut="pool2"), data, quick, seed)
-    show(whole, split, lambda model: score(model, data), rows=len(data.x_train))
-
-
-@dataclass(frozen=True)
-class Data:
-    """Slices `(rows, height, width, 1)` in 0..1, and for each pixel its place in TISSUES."""
-
-    x_train: np.ndarray
-    y_train: np.ndarray
-    x_test: np.ndarray
-    y_test: np.ndarray
+    split = train(keras_split.SplitModel(build(data, seed), cut="pool2"), data, epochs, seed)
+    show(whole, split, score, data)
 
 
 def load(quick: bool) -> Data:
-    """Horizontal slices, of which every third block of six is held out."""
+    """Horizontal slices `(rows, height, width, 1)` in 0..1, and for each pixel its place in TISSUES.
+
+    Every third block of six is held out.
+    """
     head, grey, white = (
         np.moveaxis(load_part(resolution=2).get_fdata(dtype="float32"), 2, 0)[10:82, 10:90, 8:112]
         for load_part in (
@@ -67,10 +58,10 @@ def load(quick: bool) -> Data:
     return Data(images[~held_out], tissue[~held_out], images[held_out], tissue[held_out])
 
 
-def build(shape: tuple[int, ...], seed: int) -> keras.Model:
+def build(data: Data, seed: int) -> keras.Model:
     """Two levels down on the client, and up again on the server."""
     keras.utils.set_random_seed(seed)
-    image = keras.Input(shape, name="image")
+    image = keras.Input(data.x_train.shape[1:], name="image")
     level1 = convolve(image, 8, "down1")
     level2 = convolve(layers.MaxPooling2D(name="pool1")(level1), 16, "down2")
     x = convolve(layers.MaxPooling2D(name="pool2")(level2), 32, "bottom")
@@ -91,18 +82,11 @@ def convolve(x: Any, width: int, name: str) -> Any:
     return x
 
 
-def train(model: keras.Model, data: Data, quick: bool, seed: int) -> keras.Model:
+def train(model: keras.Model, data: Data, epochs: int, seed: int) -> keras.Model:
     """The same lines for both."""
     keras.utils.set_random_seed(seed)
     model.compile(optimizer=keras.optimizers.Adam(5e-3), loss="sparse_categorical_crossentropy")
-    model.fit(
-        data.x_train,
-        data.y_train,
-        batch_size=4,
-        epochs=1 if quick else 8,
-        verbose=0,
-        callbacks=[EpochBar(title(model))],
-    )
+    model.fit(data.x_train, data.y_train, batch_size=4, epochs=epochs, verbose=0, callbacks=[EpochBar()])
     return model
 
 
@@ -119,4 +103,4 @@ def score(model: keras.Model, data: Data) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main(**options())
+    run(main)

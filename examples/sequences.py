@@ -10,13 +10,11 @@ Run it with `python examples/sequences.py` after `pip install '.[examples]'`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import keras
 import numpy as np
 from keras import layers
 from seglearn.datasets import load_watch
-from side_by_side import EpochBar, options, show, title, use_one_thread
+from side_by_side import Data, EpochBar, run, show
 from sklearn.metrics import f1_score
 
 import keras_split
@@ -25,31 +23,24 @@ HERTZ = 50
 PADDING = -9.0
 
 
-def main(quick: bool = False, seed: int = 7) -> None:
+def main(quick: bool, seed: int) -> None:
     """Trains two models, each whole and split, and compares."""
-    use_one_thread()
     data = load(quick)
+    epochs = 1 if quick else 15
     for client, server in ((layers.GRU, layers.LSTM), (layers.LSTM, layers.GRU)):
         print(f"\n{client.__name__} on the client, {server.__name__} on the server\n")
-        whole = train(build(data, client, server, seed), data, quick, seed)
+        whole = train(build(data, client, server, seed), data, epochs, seed)
         # The recording stays; 24 numbers for each second travel, and the mask with them.
         split = keras_split.SplitModel(build(data, client, server, seed), cut="client_reads")
-        train(split, data, quick, seed)
-        show(whole, split, lambda model: score(model, data), rows=len(data.x_train))
-
-
-@dataclass(frozen=True)
-class Data:
-    """Recordings `(rows, seconds, 12)`, padded behind, and exercises `(rows,)`."""
-
-    x_train: np.ndarray
-    y_train: np.ndarray
-    x_test: np.ndarray
-    y_test: np.ndarray
+        train(split, data, epochs, seed)
+        show(whole, split, score, data)
 
 
 def load(quick: bool) -> Data:
-    """Mean and spread of each second of the six channels."""
+    """Recordings `(rows, seconds, 12)`, padded behind, and exercises `(rows,)`.
+
+    The twelve are mean and spread of six channels. Three of the ten persons are held out.
+    """
     watch = load_watch()
     recordings = [seconds(each)[: 12 if quick else None] for each in watch["X"]]
     held_out = np.isin(watch["subject"], [3, 6, 9])
@@ -88,7 +79,7 @@ def build(data: Data, client: type, server: type, seed: int) -> keras.Model:
     )
 
 
-def train(model: keras.Model, data: Data, quick: bool, seed: int) -> keras.Model:
+def train(model: keras.Model, data: Data, epochs: int, seed: int) -> keras.Model:
     """The same lines for both."""
     keras.utils.set_random_seed(seed)
     model.compile(
@@ -96,14 +87,7 @@ def train(model: keras.Model, data: Data, quick: bool, seed: int) -> keras.Model
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
-    model.fit(
-        data.x_train,
-        data.y_train,
-        batch_size=16,
-        epochs=1 if quick else 15,
-        verbose=0,
-        callbacks=[EpochBar(title(model))],
-    )
+    model.fit(data.x_train, data.y_train, batch_size=16, epochs=epochs, verbose=0, callbacks=[EpochBar()])
     return model
 
 
@@ -115,4 +99,4 @@ def score(model: keras.Model, data: Data) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main(**options())
+    run(main)

@@ -1,4 +1,4 @@
-"""What the examples of tasks share: one thread, one bar per training, and both trainings in one table.
+"""What the examples of tasks share: their options, one bar per training, and both trainings in one table.
 
 Nothing here is needed to train a split model.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -17,18 +18,41 @@ import tensorflow as tf
 import keras_split
 
 
-def options() -> dict[str, Any]:
-    """What was given on the command line: `quick` and `seed`."""
+@dataclass(frozen=True)
+class Data:
+    """Rows to learn from, and rows that are never trained on.
+
+    Args:
+        x_train: What the model takes: an array, or tensors by the name of an input.
+        y_train: What it shall tell, row by row.
+        x_test: As `x_train`.
+        y_test: As `y_train`.
+    """
+
+    x_train: Any
+    y_train: np.ndarray
+    x_test: Any
+    y_test: np.ndarray
+
+
+def run(main: Callable[..., None]) -> None:
+    """Runs an example as the command line asks for.
+
+    Args:
+        main: Takes `quick` and `seed`.
+    """
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true", help="few rows and few epochs")
     parser.add_argument("--seed", type=int, default=7, help="for weights and the order of rows")
-    return vars(parser.parse_args())
+    options = parser.parse_args()
+    _use_one_thread()
+    main(options.quick, options.seed)
 
 
-def use_one_thread() -> None:
+def _use_one_thread() -> None:
     """Makes bits comparable: with more, sums are added in any order, and even two whole models differ.
 
-    To be called before TensorFlow computes anything; a private server takes the number from here.
+    It has to come before TensorFlow computes anything; a private server takes the number from here.
     """
     tf.config.threading.set_intra_op_parallelism_threads(1)
     # Predicting with several models in one program is no mistake.
@@ -36,19 +60,12 @@ def use_one_thread() -> None:
 
 
 class EpochBar(keras.callbacks.Callback):
-    """One bar for a whole training, since one per epoch would fill pages.
-
-    Args:
-        title: What is trained.
-    """
-
-    def __init__(self, title: str):
-        super().__init__()
-        self._title = title
+    """One bar for a whole training, since one per epoch would fill pages."""
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Starts the clock."""
-        print(self._title)
+        """Says which of the two trains, and starts the clock."""
+        split = isinstance(self.model, keras_split.SplitModel)
+        print("Split, over two processes" if split else "Whole, in this process")
         # A bar that cannot go back in its line would fill a log file.
         verbose = 1 if sys.stdout.isatty() else 2
         self._bar = keras.utils.Progbar(
@@ -60,32 +77,26 @@ class EpochBar(keras.callbacks.Callback):
         self._bar.update(epoch + 1, [("loss", logs["loss"])])
 
 
-def title(model: keras.Model) -> str:
-    """Which of the two a model is."""
-    split = isinstance(model, keras_split.SplitModel)
-    return "Split, over two processes" if split else "Whole, in this process"
-
-
 def show(
     whole: keras.Model,
     split: keras_split.SplitModel,
-    score: Callable[[Any], dict[str, float]],
-    rows: int,
+    score: Callable[[keras.Model, Any], dict[str, float]],
+    data: Data,
 ) -> None:
     """Prints both trainings' scores, the traffic, and the largest difference of any weight.
 
     Args:
         whole: Trained in one piece.
         split: Trained in two.
-        score: What a model is worth, by name.
-        rows: Samples in an epoch, to share the bytes among.
+        score: What a model is worth on data, by name.
+        data: Which both have learned from.
 
     Raises:
         SystemExit: A weight differs.
     """
-    ours, theirs = score(whole), score(split)
+    ours, theirs = score(whole, data), score(split, data)
     lines = [(name, _number(ours[name]), _number(theirs[name])) for name in ours]
-    traffic = split.history.history
+    traffic, rows = split.history.history, len(data.y_train)
     for direction, name in (("up", "bytes_sent"), ("down", "bytes_received")):
         # Of the last epoch: the first one also prepares the exchange.
         lines.append((f"Bytes {direction} per sample", "-", f"{traffic[name][-1] / rows:,.0f}"))

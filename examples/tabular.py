@@ -9,13 +9,11 @@ Run it with `python examples/tabular.py` after `pip install '.[examples]'`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
-from side_by_side import EpochBar, options, show, title, use_one_thread
+from side_by_side import Data, EpochBar, run, show
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.model_selection import train_test_split
 from statsmodels.datasets import randhie
@@ -27,29 +25,22 @@ HEALTH = ["excellent", "good", "fair", "poor"]
 YES_OR_NO = {"deductible": "idp", "limited": "physlm"}
 
 
-def main(quick: bool = False, seed: int = 7) -> None:
+def main(quick: bool, seed: int) -> None:
     """Trains the same model whole and split, and compares."""
-    use_one_thread()
     data = load(quick)
-    whole = train(build(data, seed), data, quick, seed)
+    epochs = 1 if quick else 8
+    whole = train(build(data, seed), data, epochs, seed)
     # Behind the layer that has mixed all inputs. The embedding of one category, sent by itself,
     # would be that category under another name.
-    split = train(keras_split.SplitModel(build(data, seed), cut="person"), data, quick, seed)
-    show(whole, split, lambda model: score(model, data), rows=len(data.y_train))
-
-
-@dataclass(frozen=True)
-class Data:
-    """Columns by name, `(rows, 4)` numbers and `(rows, 1)` texts, and labels `(rows, 1)` of 0 and 1."""
-
-    x_train: dict[str, tf.Tensor]
-    y_train: np.ndarray
-    x_test: dict[str, tf.Tensor]
-    y_test: np.ndarray
+    split = train(keras_split.SplitModel(build(data, seed), cut="person"), data, epochs, seed)
+    show(whole, split, score, data)
 
 
 def load(quick: bool) -> Data:
-    """Four rows in five to learn from."""
+    """Columns by name, `(rows, 4)` numbers and `(rows, 1)` texts, and labels `(rows, 1)` of 0 and 1.
+
+    One row in five is held out.
+    """
     table = randhie.load_pandas().data
     # Whole columns say which grade of health it is; none of them says excellent.
     grades = table[["hlthg", "hlthf", "hlthp"]].to_numpy() @ [1, 2, 3]
@@ -89,18 +80,11 @@ def build(data: Data, seed: int) -> keras.Model:
     return keras.Model(inputs, layers.Dense(1, activation="sigmoid", name="visit")(x))
 
 
-def train(model: keras.Model, data: Data, quick: bool, seed: int) -> keras.Model:
+def train(model: keras.Model, data: Data, epochs: int, seed: int) -> keras.Model:
     """The same lines for both."""
     keras.utils.set_random_seed(seed)
     model.compile(optimizer=keras.optimizers.Adam(3e-3), loss="binary_crossentropy")
-    model.fit(
-        data.x_train,
-        data.y_train,
-        batch_size=128,
-        epochs=1 if quick else 8,
-        verbose=0,
-        callbacks=[EpochBar(title(model))],
-    )
+    model.fit(data.x_train, data.y_train, batch_size=128, epochs=epochs, verbose=0, callbacks=[EpochBar()])
     return model
 
 
@@ -114,4 +98,4 @@ def score(model: keras.Model, data: Data) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main(**options())
+    run(main)

@@ -10,13 +10,11 @@ Run it with `python examples/text.py` after `pip install '.[examples]'`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import keras
 import numpy as np
 import simple_icd_10_cm as icd
 from keras import layers
-from side_by_side import EpochBar, options, show, title, use_one_thread
+from side_by_side import Data, EpochBar, run, show
 from sklearn.metrics import f1_score
 
 import keras_split
@@ -25,28 +23,18 @@ CHAPTERS = [str(number) for number in range(1, 15)]
 WORDS = 6000
 
 
-def main(quick: bool = False, seed: int = 7) -> None:
+def main(quick: bool, seed: int) -> None:
     """Trains the same model whole and split, and compares."""
-    use_one_thread()
     data = load(quick)
-    whole = train(build(data, seed), data, quick, seed)
+    epochs = 1 if quick else 6
+    whole = train(build(data, seed), data, epochs, seed)
     # One vector per diagnosis travels. One per word would be a cipher that counting can break.
-    split = train(keras_split.SplitModel(build(data, seed), cut="meaning"), data, quick, seed)
-    show(whole, split, lambda model: score(model, data), rows=len(data.x_train))
-
-
-@dataclass(frozen=True)
-class Data:
-    """Texts `(rows,)`, and for each its place in CHAPTERS."""
-
-    x_train: np.ndarray
-    y_train: np.ndarray
-    x_test: np.ndarray
-    y_test: np.ndarray
+    split = train(keras_split.SplitModel(build(data, seed), cut="meaning"), data, epochs, seed)
+    show(whole, split, score, data)
 
 
 def load(quick: bool) -> Data:
-    """Terms of every category, of which every fifth is held out."""
+    """Texts `(rows,)`, and for each its place in CHAPTERS; every fifth category is held out."""
     categories = [code for code in icd.get_all_codes(True) if icd.is_category(code)]
     categories = [code for code in categories if icd.get_ancestors(code)[-1] in CHAPTERS]
     found = [
@@ -87,18 +75,11 @@ def build(data: Data, seed: int) -> keras.Model:
     )
 
 
-def train(model: keras.Model, data: Data, quick: bool, seed: int) -> keras.Model:
+def train(model: keras.Model, data: Data, epochs: int, seed: int) -> keras.Model:
     """The same lines for both."""
     keras.utils.set_random_seed(seed)
     model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    model.fit(
-        data.x_train,
-        data.y_train,
-        batch_size=64,
-        epochs=1 if quick else 6,
-        verbose=0,
-        callbacks=[EpochBar(title(model))],
-    )
+    model.fit(data.x_train, data.y_train, batch_size=64, epochs=epochs, verbose=0, callbacks=[EpochBar()])
     return model
 
 
@@ -110,4 +91,4 @@ def score(model: keras.Model, data: Data) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main(**options())
+    run(main)
