@@ -50,7 +50,6 @@ def serving(folder: Path) -> Iterator[str]:
     folders = ["--certificates", str(folder / "pki/server"), "--checkpoint-dir", str(folder / "kept")]
     server = subprocess.Popen([*command, *options, *folders], stdout=subprocess.PIPE, text=True)
     try:
-        assert server.stdout is not None
         # The last word of `Listening on localhost:40123`; nothing at all if it could not start.
         words = server.stdout.readline().split()
         if not words:
@@ -82,6 +81,7 @@ def train_as_the_data_owner(folder: Path, target: str, epochs: int) -> None:
     after = again.evaluate(data.x_test, data.y_test, verbose=0)
     print(f"Accuracy {before[1]:.3f} before saving and {after[1]:.3f} after loading.")
     again.fit(data.x_train, data.y_train, batch_size=64, epochs=1, verbose=2)
+    again.close()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ With `--choose` it compares values of alpha on training rows, and no test row is
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
+from keras import layers
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -27,7 +28,6 @@ from matplotlib.ticker import PercentFormatter
 import keras_split
 from keras_split import datasets
 
-LAYERS = keras.layers
 # Chosen with `--choose`.
 ALPHA = 1.0
 UNKNOWN = -1
@@ -44,7 +44,7 @@ class Result(NamedTuple):
     bytes_sent: float
 
 
-def main(picture: str = "", quick: bool = False) -> None:
+def main(picture: str, quick: bool) -> None:
     """Trains, prints the table and draws it."""
     counts, seeds, updates = ((10, 50), (1,), 40) if quick else ((10, 50, 100, 500), range(1, 6), 400)
     data = datasets.load("digits")
@@ -140,13 +140,13 @@ def classifier() -> keras.Model:
     return keras.Sequential(
         [
             keras.Input((8, 8, 1)),
-            LAYERS.Conv2D(16, 3, padding="same", activation="relu"),
-            LAYERS.MaxPooling2D(2),
-            LAYERS.Conv2D(32, 3, padding="same", activation="relu"),
-            LAYERS.Flatten(),
-            LAYERS.Dense(32, activation="relu", name="code"),
-            LAYERS.Dense(64, activation="relu"),
-            LAYERS.Dense(10, activation="softmax"),
+            layers.Conv2D(16, 3, padding="same", activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Conv2D(32, 3, padding="same", activation="relu"),
+            layers.Flatten(),
+            layers.Dense(32, activation="relu", name="code"),
+            layers.Dense(64, activation="relu"),
+            layers.Dense(10, activation="softmax"),
         ]
     )
 
@@ -156,9 +156,9 @@ def decoder() -> keras.Model:
     return keras.Sequential(
         [
             keras.Input((32,)),
-            LAYERS.Dense(128, activation="relu"),
-            LAYERS.Dense(64),
-            LAYERS.Reshape((8, 8, 1)),
+            layers.Dense(128, activation="relu"),
+            layers.Dense(64),
+            layers.Reshape((8, 8, 1)),
         ]
     )
 
@@ -202,8 +202,12 @@ def finish(axes: Axes, counts: Sequence[int], title: str) -> None:
 
 
 if __name__ == "__main__":
-    if "--choose" in sys.argv:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("picture", nargs="?", default="", help="file to draw the accuracies into")
+    parser.add_argument("--quick", action="store_true", help="one seed, 10 and 50 labels, few updates")
+    parser.add_argument("--choose", action="store_true", help="compare values of alpha instead")
+    options = parser.parse_args()
+    if options.choose:
         choose()
     else:
-        names = [each for each in sys.argv[1:] if each != "--quick"]
-        main(names[0] if names else "", quick="--quick" in sys.argv)
+        main(options.picture, options.quick)

@@ -13,11 +13,13 @@ import sys
 
 import keras
 import numpy as np
+from keras import layers
 
 import keras_split
 from keras_split import datasets
 
-LAYERS = keras.layers
+# Rows "train" and "test", each of them images and labels.
+Task = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def main(quick: bool = False) -> None:
@@ -25,20 +27,20 @@ def main(quick: bool = False) -> None:
     keras.utils.set_random_seed(7)
     epochs = 1 if quick else 6
     data = datasets.load("digits")
-    first, second = _task(data, range(0, 5)), _task(data, range(5, 10))
+    first, second = select(data, range(0, 5)), select(data, range(5, 10))
 
     # What a data owner already has, or downloads: a network that was trained on something similar.
     features = keras.Sequential(
         [
             keras.Input(data.x_train.shape[1:]),
-            LAYERS.Conv2D(16, 3, activation="relu", name="conv1"),
-            LAYERS.MaxPooling2D(2, name="pool1"),
-            LAYERS.Conv2D(32, 2, activation="relu", name="conv2"),
+            layers.Conv2D(16, 3, activation="relu", name="conv1"),
+            layers.MaxPooling2D(2, name="pool1"),
+            layers.Conv2D(32, 2, activation="relu", name="conv2"),
         ],
         name="features",
     )
-    pretrained = keras.Sequential([features, LAYERS.Flatten(), LAYERS.Dense(5, "softmax")])
-    _train(pretrained, first, epochs)
+    pretrained = keras.Sequential([features, layers.Flatten(), layers.Dense(5, activation="softmax")])
+    train(pretrained, first, epochs)
 
     # Frozen before it is split, so that both sides know that no gradient has to come down.
     features.trainable = False
@@ -46,13 +48,13 @@ def main(quick: bool = False) -> None:
     model = keras.Sequential(
         [
             features,
-            LAYERS.Flatten(name="flatten"),
-            LAYERS.Dense(64, activation="relu", name="dense"),
-            LAYERS.Dense(5, "softmax", name="scores"),
+            layers.Flatten(name="flatten"),
+            layers.Dense(64, activation="relu", name="dense"),
+            layers.Dense(5, activation="softmax", name="scores"),
         ]
     )
     split = keras_split.SplitModel(model, cut="features")
-    history = _train(split, second, epochs)
+    history = train(split, second, epochs)
 
     sent, received = history["bytes_sent"][-1], history["bytes_received"][-1]
     print(f"Accuracy on the digits 5 to 9: {history['val_accuracy'][-1]:.3f}")
@@ -61,17 +63,16 @@ def main(quick: bool = False) -> None:
     print(f"The head is what it was: {unchanged}")
 
 
-def _task(data: datasets.Dataset, digits: range) -> dict[str, tuple]:
+def select(data: datasets.Dataset, digits: range) -> Task:
     """Train and test rows of some digits, labelled from 0."""
     found = {}
-    for part in ("train", "test"):
-        x, y = getattr(data, f"x_{part}"), getattr(data, f"y_{part}")
+    for part, x, y in (("train", data.x_train, data.y_train), ("test", data.x_test, data.y_test)):
         rows = np.isin(y, digits)
         found[part] = (x[rows], y[rows] - digits.start)
     return found
 
 
-def _train(model: keras.Model, task: dict[str, tuple], epochs: int) -> dict[str, list]:
+def train(model: keras.Model, task: Task, epochs: int) -> dict[str, list[float]]:
     """The same lines for a whole and for a split model."""
     model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     history = model.fit(*task["train"], validation_data=task["test"], batch_size=32, epochs=epochs, verbose=2)

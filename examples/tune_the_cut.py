@@ -10,12 +10,13 @@ Run it with `python examples/tune_the_cut.py pareto.png`; without a name it draw
 
 from __future__ import annotations
 
-import sys
+import argparse
 import tempfile
 from typing import NamedTuple
 
 import keras
 import keras_tuner
+from keras import layers
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -23,7 +24,6 @@ from matplotlib.ticker import EngFormatter, PercentFormatter
 
 from keras_split import datasets, tuning
 
-LAYERS = keras.layers
 CUTS = {"pool1": "#1b9e77", "pool2": "#d95f02", "dense": "#7570b3"}
 INK, GRID = "#333333", "#e6e6e6"
 
@@ -44,18 +44,17 @@ class Found(NamedTuple):
         return mine != theirs and all(a >= b for a, b in zip(mine, theirs, strict=True))
 
 
-def main(picture: str = "", quick: bool = False) -> None:
+def main(picture: str, quick: bool) -> None:
     """Searches, and shows what was found."""
     data = datasets.load("digits")
+    trials = 2 if quick else 9
     # A hundredth of accuracy for 100,000 operations of the client's, or for 2,000 bytes that it sends.
     objective = tuning.Objective("val_accuracy", flops=1e-7, bytes=5e-6)
     hypermodel = tuning.SplitHyperModel(build, cuts=list(CUTS))
 
     with tempfile.TemporaryDirectory() as folder:
         # With a folder of its own and without `overwrite`, a search that was stopped would go on.
-        tuner = keras_tuner.RandomSearch(
-            hypermodel, objective, max_trials=2 if quick else 9, seed=4, directory=folder
-        )
+        tuner = keras_tuner.RandomSearch(hypermodel, objective, max_trials=trials, seed=4, directory=folder)
         tuner.search(
             data.x_train,
             data.y_train,
@@ -65,7 +64,7 @@ def main(picture: str = "", quick: bool = False) -> None:
             verbose=0,
         )
         tuner.results_summary(num_trials=1)
-        found = [read(trial) for trial in tuner.oracle.get_best_trials(num_trials=99)]
+        found = [read(trial) for trial in tuner.oracle.get_best_trials(trials)]
 
     print(f"\n{'cut':8}{'filters':>8}{'accuracy':>10}{'FLOPs':>11}{'bytes':>8}")
     for each in found:
@@ -84,13 +83,13 @@ def build(hp: keras_tuner.HyperParameters) -> keras.Model:
     model = keras.Sequential(
         [
             keras.Input((8, 8, 1)),
-            LAYERS.Conv2D(filters, 3, padding="same", activation="relu", name="conv1"),
-            LAYERS.MaxPooling2D(2, name="pool1"),
-            LAYERS.Conv2D(2 * filters, 3, padding="same", activation="relu", name="conv2"),
-            LAYERS.MaxPooling2D(2, name="pool2"),
-            LAYERS.Flatten(name="flatten"),
-            LAYERS.Dense(128, activation="relu", name="dense"),
-            LAYERS.Dense(10, activation="softmax", name="scores"),
+            layers.Conv2D(filters, 3, padding="same", activation="relu", name="conv1"),
+            layers.MaxPooling2D(2, name="pool1"),
+            layers.Conv2D(2 * filters, 3, padding="same", activation="relu", name="conv2"),
+            layers.MaxPooling2D(2, name="pool2"),
+            layers.Flatten(name="flatten"),
+            layers.Dense(128, activation="relu", name="dense"),
+            layers.Dense(10, activation="softmax", name="scores"),
         ]
     )
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -145,5 +144,7 @@ def finish(axes: Axes, title: str) -> None:
 
 
 if __name__ == "__main__":
-    names = [each for each in sys.argv[1:] if each != "--quick"]
-    main(names[0] if names else "", quick="--quick" in sys.argv)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("picture", nargs="?", default="", help="file to draw the trials into")
+    parser.add_argument("--quick", action="store_true", help="two trials of one epoch")
+    main(**vars(parser.parse_args()))
