@@ -6,7 +6,8 @@ Rules:
 2. A turn ends when its holder ends it, or when the holder has been silent for the lease's time.
 3. A holder that lost its connection resumes its turn by number, unless another has had the turn since.
    What the old connection still brings, its own end included, changes nothing for the new one.
-4. A step must name the server's version and lineage. The last step, sent again under its own number, is
+4. Whoever has lost the turn changes nothing any more, though its stream may still be open.
+5. A step must name the server's version and lineage. The last step, sent again under its own number, is
    answered from memory and applied no second time; any other state is refused.
 """
 
@@ -85,6 +86,21 @@ class Turns:
                 self._turn = self._new(client, expires, now)
             return self._turn
 
+    def renew(self, number: int, now: float) -> None:
+        """Renews the lease at each request.
+
+        Args:
+            number: The turn in whose stream the request came.
+            now: Monotonic seconds.
+
+        Raises:
+            VersionMismatch: The turn is over.
+        """
+        with self._lock:
+            if self._turn is None or self._turn.number != number:
+                raise VersionMismatch("This turn is over: its lease ended and another client trains now.")
+            self._turn = replace(self._turn, expires=now + self._lease_seconds)
+
     def step(self, number: int, step: int, state: tuple[int, int], now: float) -> Verdict:
         """Decides about a step and renews the lease.
 
@@ -97,8 +113,7 @@ class Turns:
         Raises:
             VersionMismatch: The halves are not at the same update, or the turn is over.
         """
-        with self._lock:
-            self._turn = replace(self._held_by(number), expires=now + self._lease_seconds)
+        self.renew(number, now)
         if state == (self.lineage, self.version):
             return Verdict.APPLY
         if step == self._last_step and state == (self.lineage, self.version - 1):
@@ -151,11 +166,6 @@ class Turns:
                 "server has been restarted. Restore both halves from the same snapshot."
             )
         return Turn(number, client, expires, turn.stream + 1)
-
-    def _held_by(self, number: int) -> Turn:
-        if self._turn is None or self._turn.number != number:
-            raise VersionMismatch("This turn is over: its lease ended and another client trains now.")
-        return self._turn
 
 
 def _is_held(turn: Turn, now: float) -> bool:

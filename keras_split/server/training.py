@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import cast
+from typing import TypeVar, cast
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from keras_split.turns import Verdict
 
 # What to say, and what to do once it is said.
 Reply = tuple[pb.Header, list[np.ndarray], Callable[[], None]]
+Result = TypeVar("Result")
 
 
 class Training:
@@ -128,19 +129,19 @@ class Training:
 
     def _snapshot(self, message: Message) -> Reply:
         del message
-        ticket = self._served.engine.change(self._served.snapshot)
+        ticket = self._in_turn(self._served.snapshot)
         return pb.Header(ticket=pb.Ticket(version=ticket.version, nonce=ticket.nonce)), [], _nothing
 
     def _restore(self, message: Message) -> Reply:
         restore = message.header.restore
         ticket = Ticket(restore.ticket.version, restore.ticket.nonce)
         served = self._served
-        served.engine.change(lambda: served.restore(ticket, restore.weights_only))
+        self._in_turn(lambda: served.restore(ticket, restore.weights_only))
         return self._begun(), [], _nothing
 
     def _finalize(self, message: Message) -> Reply:
         del message
-        self._served.engine.change(self._served.segment.finalize)
+        self._in_turn(self._served.segment.finalize)
         return self._begun(), [], _nothing
 
     def _inspect(self, message: Message) -> Reply:
@@ -148,8 +149,17 @@ class Training:
         if not served.owned:
             raise Refused("Only the owner of a hosted body may read its variables.")
         digests_only = message.header.inspect.digests_only
-        header, tensors = served.engine.change(lambda: inspect(served.variables(), digests_only))
+        header, tensors = self._in_turn(lambda: inspect(served.variables(), digests_only))
         return header, tensors, _nothing
+
+    def _in_turn(self, work: Callable[[], Result]) -> Result:
+        """Runs alone, as steps do, if this client still has the turn by then."""
+
+        def renewed() -> Result:
+            self._served.turns.renew(self._turn.number, time.monotonic())
+            return work()
+
+        return self._served.engine.change(renewed)
 
 
 class _Counted:

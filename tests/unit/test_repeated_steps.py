@@ -2,55 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 
-from keras_split._proto.v1 import split_pb2 as pb
-from keras_split.codec import Message
 from keras_split.errors import RemoteFailure
-from keras_split.model.settings import common_settings
-from keras_split.numerics import Numerics
-from keras_split.partition import partition
-from keras_split.segment import Input
-from keras_split.server.served import Served, ServingOptions
+from keras_split.server.served import Served
 from keras_split.server.training import Training
-from keras_split.session import Exchange
-from keras_split.state import Shelf
-
-ROWS = 2
+from support.served import begin, prepared, serve, step
 
 
 @pytest.fixture
 def served(tmp_path: Path) -> Served:
-    layers = [keras.layers.Dense(3, name="low"), keras.layers.Dense(1, name="high")]
-    model = keras.Sequential([keras.Input((4,)), *layers])
-    model.compile("sgd", "mse")
-    parts = partition(model, "low")
-    body = Served(parts.topology(), parts.body, Numerics.current(), Shelf(tmp_path), ServingOptions())
-    body.settle(json.dumps(common_settings(model.get_compile_config())))
-    return body
-
-
-def begin(served: Served, turn: int = 0) -> Training:
-    header = pb.Begin(client="owner", topology_digest=served.digest, turn=turn)
-    return Training(served, Message(pb.Header(begin=header), []))
-
-
-def prepared(served: Served) -> str:
-    smashed, label = Input("smashed", (None, 3), "float32"), Input("label", (None, 1), "float32")
-    exchange = Exchange("train", (smashed,), label, None, True)
-    return served.prepare(exchange.request("", served.digest)).signature
-
-
-def step(served: Served, signature: str, version: int = 0) -> Message:
-    header = pb.Step(signature=signature, version=version, step=77, lineage=served.turns.lineage)
-    tensors = [np.ones((ROWS, 3), "float32"), np.ones((ROWS, 1), "float32")]
-    return Message(pb.Header(step=header), tensors)
+    return serve(tmp_path)
 
 
 def test_a_step_sent_again_while_it_is_computed_counts_once(

@@ -53,6 +53,16 @@ def test_silence_ends_a_turn_and_steps_renew_it(turns):
         turns.step(turn.number, 12, at(turns), 2 * LEASE)
 
 
+def test_every_request_renews_a_turn(turns):
+    turn = turns.begin("first", 0, 0)
+    turns.renew(turn.number, LEASE - 1)
+    with pytest.raises(TrainerBusy):
+        turns.begin("second", 0, LEASE + 1)
+    turns.begin("second", 0, 2 * LEASE)
+    with pytest.raises(VersionMismatch, match="turn is over"):
+        turns.renew(turn.number, 2 * LEASE)
+
+
 def test_a_silent_holder_goes_on_if_nobody_else_came(turns):
     turn = turns.begin("first", 0, 0)
     apply(turns, turn, 11, now=5 * LEASE)
