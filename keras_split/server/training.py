@@ -43,9 +43,11 @@ class Training:
         self._first = message.header.request
         self._open: OpenStep | None = None
         self._turn = served.turns.begin(begin.client, begin.turn, time.monotonic())
-        if served.open_step is not None:
-            # Of a connection that broke, whose end may not have been seen here yet.
-            served.open_step.abandon()
+        # Of a connection that broke, whose end may not have been seen here yet. Its thread may end the
+        # step at this moment, so that it is looked up once.
+        opened = served.open_step
+        if opened is not None:
+            opened.abandon()
         served.counters.turns += not begin.turn
 
     def converse(self, frames: Iterator[pb.Frame]) -> Iterator[pb.Frame]:
@@ -63,6 +65,7 @@ class Training:
         finally:
             if self._open is not None:
                 self._open.abandon()
+                self._close_step()
             self._served.turns.disconnect(self._turn)
 
     def _begun(self) -> pb.Header:
@@ -103,8 +106,14 @@ class Training:
         opened = cast(OpenStep, self._open)
         if opened.listen():
             return pb.Header(forwarded=pb.Forwarded()), opened.outputs, _nothing
-        self._open = self._served.open_step = None
+        self._close_step()
         return self._stepped(), opened.reply, opened.go_on
+
+    def _close_step(self) -> None:
+        """Forgets the step with its tensors, but not one that a later connection has opened."""
+        if self._served.open_step is self._open:
+            self._served.open_step = None
+        self._open = None
 
     def _compute(self, message: Message, caller: Dialogue) -> None:
         served, step = self._served, message.header.step

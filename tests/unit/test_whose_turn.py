@@ -1,16 +1,27 @@
-"""Who has the turn, and nobody else, changes the body."""
+"""Who has the turn, and nobody else, changes the body; a connection that ends leaves nothing open."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.codec import Message
-from keras_split.errors import VersionMismatch
+from keras_split.errors import ConnectionLost, VersionMismatch
+from keras_split.server.dialogue import Dialogue
+from keras_split.server.open_step import OpenStep
+from keras_split.server.served import Served
 from keras_split.state import read
-from support.served import begin, serve
+from support.served import begin, prepared, serve, step
+
+
+@pytest.fixture
+def label_free(tmp_path: Path) -> Iterator[Served]:
+    served = serve(tmp_path, label_free=True)
+    yield served
+    served.engine.stop()
 
 
 def request(kind: str, ticket: pb.Ticket) -> Message:
@@ -37,4 +48,40 @@ def test_a_client_that_was_silent_for_too_long_does_nothing_in_the_turn_of_anoth
     assert served.turns.lineage == lineage
     assert all((value == before[name]).all() for name, value in read(served.variables()).items())
     assert len(list(tmp_path.glob("*.state"))) == 1
+    served.engine.stop()
+
+
+def test_a_connection_that_ends_in_a_step_leaves_nothing_open(label_free: Served) -> None:
+    ask = step(label_free, prepared(label_free, label_free=True), label_free=True)
+    broken = begin(label_free)
+    assert broken._answer(ask)[0].WhichOneof("content") == "forwarded"
+    opened = broken._open
+    assert label_free.open_step is opened is not None
+    list(broken.converse(iter(())))
+    with pytest.raises(ConnectionLost, match="went away"):
+        opened.listen()
+    assert label_free.open_step is None
+
+
+def test_the_late_end_of_a_connection_leaves_the_step_of_the_next_one_open(label_free: Served) -> None:
+    ask = step(label_free, prepared(label_free, label_free=True), label_free=True)
+    broken = begin(label_free)
+    broken._answer(ask)
+    resumed = begin(label_free, broken._begun().begun.turn)
+    assert resumed._answer(ask)[0].WhichOneof("content") == "forwarded"
+    list(broken.converse(iter(())))
+    assert label_free.open_step is resumed._open is not None
+    list(resumed.converse(iter(())))
+
+
+def test_a_step_that_ends_while_its_client_begins_anew_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = serve(tmp_path)
+    opened = OpenStep(Dialogue(1.0), step(served, ""))
+    # Its own thread closes it right behind the first look.
+    looks = iter([opened])
+    looked_at = property(lambda self: next(looks, None), lambda self, value: None)
+    monkeypatch.setattr(Served, "open_step", looked_at, raising=False)
+    begin(served)
     served.engine.stop()
