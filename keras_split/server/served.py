@@ -20,6 +20,7 @@ from keras_split.partition import Part, named_variables
 from keras_split.segment import (
     Mirrored,
     Segment,
+    Settings,
     Signature,
     Single,
     TracedInference,
@@ -132,12 +133,10 @@ class Served:
                 "The server's compile settings hold. Call `compile()` with other arguments than "
                 "metrics and steps_per_execution on a private server only."
             )
-        with self._tracing, self._numerics.applied():
-            with self.place.scope():
+        with self._tracing:
+            with self._numerics.applied(), self.place.scope():
                 settings = parse_settings(text)
-            self.engine.change(lambda: self.segment.compile(settings))
-            self._traced.clear()
-            self.settings_text = text
+            self.engine.change(lambda: self._compile_anew(settings, text))
 
     def prepare(self, request: pb.PrepareRequest) -> pb.PrepareReply:
         """Compiles an exchange, once."""
@@ -224,9 +223,24 @@ class Served:
             kept = {id(each) for each in self._body.model.weights}
             variables = {name: each for name, each in variables.items() if id(each) in kept}
             bundle = {name: bundle[name] for name in variables}
-        write(variables, bundle)
+        try:
+            write(variables, bundle)
+        except ValueError as error:
+            raise Refused(
+                f"{error} A snapshot fits the model, the cut and the optimizer under which it was made; "
+                "compile with that optimizer, or give a new server an empty folder."
+            ) from None
         self.turns.restored(metadata["version"], _new_lineage())
         self.engine.heal()
+
+    def _compile_anew(self, settings: Settings, text: str) -> None:
+        # The numerics are the whole process's. Whoever waited for a step with them would keep other
+        # bodies from being compiled, and a label-free step waits for its client.
+        with self._numerics.applied():
+            self.segment.compile(settings)
+        # Together with the optimizer that they update.
+        self._traced.clear()
+        self.settings_text = text
 
     def _find(self, name: str, kind: type) -> tuple[Signature, Any]:
         signature, traced, _ = self._traced.get(name, (None, None, None))

@@ -1,0 +1,75 @@
+"""A client's settings take effect between two steps, and keep nobody else waiting."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from keras_split.errors import ProtocolError, Refused
+from keras_split.numerics import Numerics
+from keras_split.server.served import Served
+from support.served import prepared, serve, settings
+
+SECONDS = 20
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    served = serve(tmp_path, owned=True)
+    yield served
+    served.engine.stop()
+
+
+def test_other_bodies_are_compiled_while_settings_wait_for_a_step(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_end, waits = threading.Event(), threading.Event()
+    change = served.engine.change
+
+    def tell(work):
+        waits.set()
+        return change(work)
+
+    def use() -> bool:
+        with Numerics.current().applied():
+            return True
+
+    with ThreadPoolExecutor() as threads:
+        threads.submit(change, lambda: may_end.wait(SECONDS))
+        monkeypatch.setattr(served.engine, "change", tell)
+        settled = threads.submit(served.settle, settings("adam"))
+        try:
+            assert waits.wait(SECONDS)
+            assert threads.submit(use).result(SECONDS / 4)
+        finally:
+            may_end.set()
+        settled.result(SECONDS)
+
+
+def test_no_step_of_the_optimizer_before_follows_new_settings(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = prepared(served)
+    served.step_for(name)
+    change = served.engine.change
+
+    def look_behind(work):
+        change(work)
+        # What another connection has asked for meanwhile would be computed now.
+        with pytest.raises(ProtocolError, match="not prepared"):
+            served.step_for(name)
+
+    monkeypatch.setattr(served.engine, "change", look_behind)
+    served.settle(settings("adam"))
+
+
+def test_a_snapshot_under_another_optimizer_is_refused_with_the_reason(served: Served) -> None:
+    ticket = served.engine.change(served.snapshot)
+    served.settle(settings("adam"))
+    with pytest.raises(Refused, match="differs in optimizer/.*compile with that optimizer"):
+        served.engine.change(lambda: served.restore(ticket, weights_only=False))
+    served.engine.change(lambda: served.restore(ticket, weights_only=True))
