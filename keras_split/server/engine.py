@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -11,6 +12,7 @@ from keras_split.server.dialogue import Dialogue
 from keras_split.server.lock import ReadersWriter
 
 Result = TypeVar("Result")
+_log = logging.getLogger(__name__)
 
 
 class Engine:
@@ -27,8 +29,13 @@ class Engine:
         self._failure: BaseException | None = None
 
     def infer(self, work: Callable[[], Result]) -> Result:
-        """Runs on the caller's thread, together with other inferences."""
+        """Runs on the caller's thread, together with other inferences.
+
+        Raises:
+            RemoteFailure: An update was left half done, so that any answer would be of no known state.
+        """
         with self._lock.read():
+            self.check()
             return work()
 
     def change(self, work: Callable[[], Result]) -> Result:
@@ -41,8 +48,8 @@ class Engine:
     def begin(self, work: Callable[[Dialogue], None]) -> Dialogue:
         """Runs alone, and returns at once what the caller listens to; after the answer the work goes on.
 
-        A rest that fails leaves a state that nobody knows, so every later change is refused until a
-        whole state has been restored.
+        A rest that fails leaves a state that nobody knows, so steps, snapshots and inferences are
+        refused until a whole state has been restored.
 
         Args:
             work: Answers once in the dialogue.
@@ -65,6 +72,8 @@ class Engine:
                 work(dialogue)
             except BaseException as error:  # Whatever it is, somebody must hear of it.
                 if dialogue.is_answered:
+                    # The caller has its answer already, so that the log alone can say where.
+                    _log.error("An update was left half done.", exc_info=error)
                     self._failure = error
                 else:
                     dialogue.fail(error)

@@ -132,6 +132,30 @@ def test_a_rest_that_fails_is_remembered_until_a_whole_state_is_back(engine):
     engine.check()
 
 
+def test_no_inference_is_computed_on_a_state_that_nobody_knows(engine):
+    def work(dialogue):
+        dialogue.answer("early")
+        raise ValueError("the optimizer broke")
+
+    engine.begin(work).listen()
+    engine.change(lambda: None)
+    with pytest.raises(RemoteFailure, match="its state is unknown"):
+        engine.infer(lambda: "a guess")
+    engine.heal()
+    assert engine.infer(lambda: "known") == "known"
+
+
+def test_the_log_says_where_a_rest_failed(engine, caplog):
+    def work(dialogue):
+        dialogue.answer("early")
+        raise ValueError("the optimizer broke")
+
+    engine.begin(work).listen()
+    engine.change(lambda: None)
+    assert "the optimizer broke" in caplog.text
+    assert "in work" in caplog.text
+
+
 def test_work_may_ask_before_it_answers(engine):
     dialogue = engine.begin(lambda dialogue: dialogue.answer(dialogue.ask("question") + 1))
     assert dialogue.listen() == (False, "question")
