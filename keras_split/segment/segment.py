@@ -111,6 +111,11 @@ class Segment:
             place=self._place,
         )
 
+    @property
+    def answers_early(self) -> bool:
+        """Whether a step's reply is known before anything trained changes."""
+        return self._place.answers_early
+
     def variables(self) -> list[Any]:
         """All that a step may change."""
         return [*self.model.variables, *self.optimizer.variables]

@@ -20,10 +20,13 @@ def compute(step: TracedStep, values: Sequence[np.ndarray], segment: Segment, ca
         step: The compiled step.
         values: Its inputs.
         segment: Whose step it is.
-        caller: Gets the reply, before a trained variable changes.
+        caller: Gets the reply; on one device, before a trained variable changes.
     """
     once = _Listening(caller)
-    moving = [each for each in segment.model.variables if not each.trainable]
+    moving = segment.variables()
+    if segment.answers_early:
+        # The update comes after the answer, so that only the forward pass can have changed something.
+        moving = [each for each in segment.model.variables if not each.trainable]
     with _taken_back(moving, unless=lambda: bool(once.replies)), once.failures():
         step(values, once)
 
@@ -87,7 +90,7 @@ class _Listening:
         """TensorFlow turns an exception inside a graph into one of its own; here is the real one."""
         try:
             yield
-        except Exception:
+        except tf.errors.OpError:
             if self._failure is None:
                 raise
             raise self._failure from None
