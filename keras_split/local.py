@@ -42,12 +42,12 @@ class LocalServer:
     """
 
     def __init__(self, threads: int | None = None):
+        self._owner = os.getpid()
         self.folder = Path(tempfile.mkdtemp(prefix="keras-split-"))
-        atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
+        atexit.register(self._clear)
         certs.create(self.folder / "pki", server=["localhost", "127.0.0.1"], clients=["owner"])
         (self.folder / "settings.json").write_text(json.dumps(_settings(threads)))
         self.process = self._start()
-        self._owner = os.getpid()
         atexit.register(self.stop)
 
     def session(self, timeouts: Timeouts | None = None) -> Session:
@@ -69,7 +69,11 @@ class LocalServer:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._clear()
+
+    def _clear(self) -> None:
+        if os.getpid() == self._owner:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _command(self) -> list[str]:
         return ["-m", "keras_split.server.private", str(self.folder), str(os.getpid())]
