@@ -75,9 +75,11 @@ class Hosting:
         """Forgets a hosted body, and snapshots for which its owner named no folder."""
         with self._lock:
             served = self._models.pop(name, None)
-        if served is not None:
-            served.release()
-        shutil.rmtree(self._folder(name), ignore_errors=True)
+        try:
+            if served is not None:
+                served.release()
+        finally:
+            shutil.rmtree(self._folder(name), ignore_errors=True)
 
     def all(self) -> list[Served]:
         """Every model."""

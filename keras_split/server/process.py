@@ -208,6 +208,6 @@ def _occupied(folder: Path | None) -> contextlib.AbstractContextManager[None]:
 
 def _watch(parent: int, stop: threading.Event) -> None:
     """A server that outlives its owner would hold memory and a port for nobody."""
-    while os.getppid() == parent and not stop.wait(_PARENT_POLL_SECONDS):
-        pass
-    stop.set()
+    while not stop.wait(_PARENT_POLL_SECONDS):
+        if os.getppid() != parent:
+            stop.set()
