@@ -127,6 +127,26 @@ def test_numerics_that_are_refused_leave_the_servers_own(hosting: Hosting) -> No
     assert Numerics.current() == before
 
 
+def test_a_dropped_bodys_folder_goes_even_if_its_memory_does_not(
+    hosting: Hosting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body, state = body_of(model())
+    name = hosting.host(json.dumps(body), "", state)
+    served = hosting.find(name)
+    served.engine.change(served.snapshot)
+    assert len(list(tmp_path.rglob("*.state"))) == 1
+    release = served.release
+
+    def fail() -> None:
+        release()
+        raise MemoryError
+
+    monkeypatch.setattr(served, "release", fail)
+    with pytest.raises(MemoryError):
+        hosting.drop(name)
+    assert not list(tmp_path.rglob("*.state"))
+
+
 def test_a_dropped_body_gives_its_memory_back(hosting: Hosting) -> None:
     body, state = body_of(model())
     name = hosting.host(json.dumps(body), "", state)
