@@ -116,6 +116,7 @@ def serve_clients(options: ServerOptions, ready: Callable[[str], None]) -> None:
         ready: Called with `host:port` once calls are accepted.
     """
     _prepare_tensorflow(options)
+    _add_threads(options.max_calls)
     with tempfile.TemporaryDirectory() as scratch:
         hosting = Hosting(options.serving, Path(scratch), admission.clients())
         _log.info("Building and running bodies of clients that have a certificate of this authority.")
@@ -127,6 +128,13 @@ def _prepare_tensorflow(options: ServerOptions) -> None:
         keras.utils.set_random_seed(options.seed)
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
+
+
+def _add_threads(calls: int) -> None:
+    """A label-free step holds one of the threads that all graphs share while it waits for its client."""
+    config = tf.config.threading
+    own = config.get_inter_op_parallelism_threads() or os.cpu_count() or 1
+    config.set_inter_op_parallelism_threads(own + calls)
 
 
 def _serve_from(

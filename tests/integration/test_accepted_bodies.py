@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
+
 import keras
+import numpy as np
 import pytest
 
 import keras_split
 from keras_split.errors import ConnectionLost, Refused, TopologyError
-from keras_split.session import Session
+from keras_split.segment import Input
+from keras_split.session import Exchange, Session
 from support import bodies
 from support.equality import assert_equal_training
 from support.halves import QUICK, train, whole_model
@@ -25,8 +30,8 @@ def place(server):
     """Splits models whose bodies go to the server; closes them."""
     models = []
 
-    def make(model, cut=bodies.CUT, **options):
-        split = keras_split.SplitModel(model, cut, server=server.place(), timeouts=QUICK, **options)
+    def make(model, cut=bodies.CUT, timeouts=QUICK, **options):
+        split = keras_split.SplitModel(model, cut, server=server.place(), timeouts=timeouts, **options)
         models.append(split)
         split.compile_from_config(model.get_compile_config())
         return split
@@ -64,6 +69,18 @@ def test_the_owner_gets_the_whole_model_back(place):
     train(split)
     x, _ = bodies.data()
     assert (split.whole_model().predict(x, verbose=0) == split.predict(x, verbose=0)).all()
+
+
+def test_steps_that_wait_for_their_clients_keep_no_other_client_waiting(place):
+    smashed = Input("smashed", (None, 16), "float32")
+    exchange = Exchange("train", (smashed,), wants_cut_gradients=True, graded=(0,))
+    for _ in range(os.cpu_count()):
+        session = place(shareable(), second_cut="higher")._halves.session()
+        session.forward(session.prepare(exchange), [np.ones((bodies.BATCH, 16), "float32")], None)
+    x, _ = bodies.data()
+    # Less than the minute for which those steps wait.
+    hasty = place(shareable(), timeouts=replace(QUICK, step_seconds=20.0))
+    assert len(hasty.predict(x, verbose=0)) == len(x)
 
 
 def test_a_body_is_found_by_its_whole_name_alone(server, place):
