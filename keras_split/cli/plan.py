@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import click
 
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 _POSITIVE = click.FloatRange(min=0, min_open=True)
 _WHOLE = click.IntRange(min=1)
 _PICTURE = click.Path(dir_okay=False, path_type=Path)
+
+
+class _Conditions(TypedDict):
+    bandwidth_mbps: float
+    rtt_ms: float
+    client_gflops: float
+    server_gflops: float
+    batch_size: int
 
 
 @click.command(short_help="Predict which cut trains fastest.")
@@ -37,7 +45,7 @@ def plan(
     second_cut: tuple[str, ...],
     as_json: bool,
     plot: Path | None,
-    **conditions: float | int,
+    **conditions: Unpack[_Conditions],
 ) -> None:
     """Predict a training step of a compiled MODEL for each cut, without training.
 
@@ -50,8 +58,7 @@ def plan(
     from keras_split.planning import plan as predict
     from keras_split.server.source import load_model
 
-    chosen: dict[str, Any] = {"cuts": cuts or None, "second_cut": second_cut or None}
-    found = predict(load_model(model), **chosen, **conditions)  # type: ignore[arg-type]
+    found = predict(load_model(model), cuts=cuts or None, second_cut=second_cut or None, **conditions)
     if plot:
         found.draw(plot)
     click.echo(json.dumps(found.to_dict(), indent=2) if as_json else _readable(found))
