@@ -5,14 +5,13 @@ from __future__ import annotations
 import importlib.util
 
 # KerasTuner imports TensorBoard in each trial, and would call every trial invalid without it.
-_MISSING = [name for name in ("keras_tuner", "tensorboard") if importlib.util.find_spec(name) is None]
-if _MISSING:
+if _missing := [name for name in ("keras_tuner", "tensorboard") if importlib.util.find_spec(name) is None]:
     raise ImportError(
-        f"keras_split.tuning needs {' and '.join(_MISSING)}, which comes with the extra `tuning`: "
+        f"keras_split.tuning needs {' and '.join(_missing)}, which comes with the extra `tuning`: "
         "`pip install 'keras-split[tuning]'`, or `pip install '.[tuning]'` in a checkout."
     )
 
-from keras_split.tuning.hypermodel import SearchEnded, SplitHyperModel  # noqa: E402
-from keras_split.tuning.objective import Objective  # noqa: E402
+from keras_split.tuning.hypermodel import SearchEnded, SplitHyperModel
+from keras_split.tuning.objective import Objective
 
 __all__ = ["Objective", "SearchEnded", "SplitHyperModel"]

@@ -82,8 +82,6 @@ class Objective(keras_tuner.Objective):
             (self.metric, self.direction, self.prices) == (other.metric, other.direction, other.prices)
         )
 
-    __hash__ = None  # type: ignore[assignment]
-
     def _missing(self, logs: Mapping[str, Any]) -> list[str]:
         needed = [self.metric, *(name for name, price in self.prices.items() if price)]
         return [name for name in needed if name not in logs]
