@@ -35,18 +35,22 @@ def cuts(model: str, after: tuple[str, ...], as_json: bool) -> None:
     """
     start_tensorflow()
     allow_modules_here()
-    from keras_split.partition import list_cuts
+    from keras_split.partition import list_cuts, why_no_cut
     from keras_split.server.source import load_model
 
-    found = list_cuts(load_model(model), after or None)
+    whole = load_model(model)
+    found = list_cuts(whole, after or None)
     if as_json:
         click.echo(json.dumps([asdict(cut) for cut in found], indent=2))
     elif found:
         click.echo(table(_HEAD, [_row(cut) for cut in found]))
     elif after:
-        raise ValueError("There is no legal second cut behind it: no layer with weights would be left.")
+        raise ValueError(
+            f"There is no legal second cut behind {' + '.join(after)}: no layer with weights would be left "
+            "to the client. Give an earlier cut as --after."
+        )
     else:
-        raise ValueError("The model has no legal cut: at each layer a raw input would leave.")
+        raise ValueError(why_no_cut(whole))
 
 
 def _row(cut: Cut) -> tuple[str, ...]:

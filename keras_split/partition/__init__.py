@@ -1,6 +1,6 @@
 """A Keras graph and a cut become a head, a body and the frontier between them."""
 
-from keras_split.partition.cuts import Cut, describe_cut, legal_cut_names, list_cuts
+from keras_split.partition.cuts import Cut, describe_cut, legal_cut_names, list_cuts, why_no_cut
 from keras_split.partition.frontier import Frontier, Sections
 from keras_split.partition.inventory import named_variables
 from keras_split.partition.part import Part
@@ -17,4 +17,5 @@ __all__ = [
     "list_cuts",
     "named_variables",
     "partition",
+    "why_no_cut",
 ]

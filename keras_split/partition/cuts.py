@@ -95,6 +95,16 @@ def legal_cut_names(model: keras.Model, after: tuple[str, ...] = ()) -> list[str
     return [name for name, _ in _legal(model, after)]
 
 
+def why_no_cut(model: keras.Model) -> str:
+    """What to tell where `legal_cut_names` has none."""
+    return (
+        f"The model {model.name!r} has no legal cut by a single name: behind each layer a raw input would "
+        "leave, or no layer with weights would be on the client, or none at all on the server. Where inputs "
+        'or branches go around each layer, name several, as in `["left", "right"]`; otherwise put a layer '
+        "with weights in front."
+    )
+
+
 def cut_is_legal(model: keras.Model, cut: tuple[str, ...], second_cut: tuple[str, ...] = ()) -> bool:
     """Whether a model can be cut there at all."""
     try:

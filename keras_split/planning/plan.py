@@ -1,77 +1,22 @@
-"""From a model and conditions to its cuts, the fastest first."""
+"""From a model and conditions to a plan."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
-from keras import tree
 
 from keras_split.partition import partition
 from keras_split.partition.costs import flops_per_operation
-from keras_split.partition.cuts import cut_is_legal, legal_cut_names
+from keras_split.partition.cuts import cut_is_legal, legal_cut_names, why_no_cut
 from keras_split.planning.conditions import Conditions
 from keras_split.planning.exchange import trace_exchanges
 from keras_split.planning.planned import PlannedCut, planned
-from keras_split.planning.plot import draw
+from keras_split.planning.ranking import Plan
+from keras_split.planning.sizes import check_sizes
 from keras_split.planning.step import Forward, stages
-from keras_split.planning.table import to_text
 from keras_split.planning.targets import Targets, read_targets
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Predicted steps of a model under given conditions.
-
-    Args:
-        model: Its name.
-        conditions: That the times hold for.
-        cuts: The fastest first.
-        second_cut: Behind which the client's part begins again; empty where labels are shared.
-    """
-
-    model: str
-    conditions: Conditions
-    cuts: tuple[PlannedCut, ...]
-    second_cut: tuple[str, ...] = ()
-
-    @property
-    def title(self) -> str:
-        """What is planned."""
-        return (
-            f"{self.model}, labels kept behind {' + '.join(self.second_cut)}"
-            if self.second_cut
-            else self.model
-        )
-
-    @property
-    def best(self) -> PlannedCut:
-        """The fastest; it need not be the one that shows the server least."""
-        return self.cuts[0]
-
-    def draw(self, path: str | Path, most: int = 20) -> None:
-        """Draws a bar for each cut, made of its parts.
-
-        Args:
-            path: Of the picture; its ending says which kind (`.png`, `.svg`, `.pdf`).
-            most: Bars; slower cuts are left out, and the picture says how many.
-        """
-        draw(f"{self.title}: predicted time of a step", str(self.conditions), self.cuts, Path(path), most)
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready, in plain units."""
-        return {
-            "model": self.model,
-            "second_cut": list(self.second_cut),
-            "conditions": asdict(self.conditions),
-            "cuts": [each.to_dict() for each in self.cuts],
-        }
-
-    def __str__(self) -> str:
-        return f"{self.title}, {self.conditions}\n\n{to_text(self.cuts)}"
 
 
 def plan(
@@ -117,10 +62,10 @@ def plan(
     >>> split = keras_split.SplitModel(model, cut=plan.best.cut)
     """
     conditions = Conditions(bandwidth_mbps, rtt_ms, client_gflops, server_gflops, batch_size)
-    _check_sizes(model, batch_size)
+    check_sizes(model, batch_size)
     targets = read_targets(model, batch_size, labels, sample_weight)
     second = (second_cut,) if isinstance(second_cut, str) else tuple(second_cut or ())
-    names = _legal_names(model, second) if cuts is None else cuts
+    names = _legal_names(model, second) if cuts is None else _checked(cuts)
     known: dict[int, int] = {}
     found = [_predict(model, name, second, targets, conditions, known) for name in names]
     return Plan(model.name, conditions, tuple(sorted(found, key=lambda each: each.seconds)), second)
@@ -130,13 +75,22 @@ def _legal_names(model: keras.Model, second: tuple[str, ...]) -> list[str]:
     names = [name for name in legal_cut_names(model) if cut_is_legal(model, (name,), second)]
     if not names and second:
         raise ValueError(
-            "No cut by a single name is legal in front of this second cut; "
+            "No cut by a single name is legal in front of this second cut, or there is no such layer; "
             "`keras_split.list_cuts(model, after=cut)` lists the second cuts behind a cut. "
             f"Received: second_cut={list(second)!r}."
         )
     if not names:
-        raise ValueError("The model has no legal cut: at each layer a raw input would leave.")
+        raise ValueError(why_no_cut(model))
     return names
+
+
+def _checked(cuts: Sequence[str | Sequence[str]]) -> Sequence[str | Sequence[str]]:
+    if isinstance(cuts, str) or not cuts:
+        raise ValueError(
+            "`cuts` is a list of cuts to compare, each a name or a list of names; leave it out for all legal "
+            f"ones. Received: cuts={cuts!r}."
+        )
+    return cuts
 
 
 def _predict(
@@ -152,20 +106,3 @@ def _predict(
     sections = (parts.sections.head, parts.sections.body, parts.sections.tail)
     forward = Forward(*(conditions.batch_size * flops_per_operation(each, known) for each in sections))
     return planned(parts.cut, stages(parts, exchanges, forward), conditions)
-
-
-def _check_sizes(model: keras.Model, batch_size: int) -> None:
-    graph = getattr(model, "_functional", None) or model
-    # What is no graph is refused where it is cut, with more to say.
-    for tensor in tree.flatten(getattr(graph, "_inputs_struct", [])):
-        rows, *sizes = tensor.shape
-        if None in sizes:
-            raise ValueError(
-                f"A dimension of the input {tensor.name!r} may vary, and bytes and operations with it. For "
-                "the plan, build the model with an input of a typical size. "
-                f"Received: shape {tuple(tensor.shape)}."
-            )
-        if rows not in (None, batch_size):
-            raise ValueError(
-                f"The input {tensor.name!r} takes batches of {rows} only. Received: batch_size={batch_size}."
-            )

@@ -12,6 +12,7 @@ from keras import tree
 
 from keras_split.partition.costs import flops_per_operation
 from keras_split.partition.graph import Graph
+from keras_split.planning.sizes import check_sizes
 
 
 def measure_gflops(model: keras.Model, batch_size: int = 32, runs: int = 20) -> float:
@@ -30,8 +31,14 @@ def measure_gflops(model: keras.Model, batch_size: int = 32, runs: int = 20) -> 
         10^9 operations per second, as `plan` takes them.
 
     Raises:
-        ValueError: The profiler finds no operations in it.
+        ValueError: Inputs that may vary in size, nothing to time, or no operations that the profiler finds.
     """
+    if batch_size < 1 or runs < 1:
+        raise ValueError(
+            "A measurement takes at least one sample and one pass. "
+            f"Received: batch_size={batch_size!r}, runs={runs!r}."
+        )
+    check_sizes(model, batch_size)
     graph = Graph(model)
     operations = list({id(node.operation): node.operation for node in graph.nodes}.values())
     flops = batch_size * flops_per_operation(operations, {})

@@ -95,7 +95,7 @@ def _label(loss: Any, output: Any) -> tf.TensorSpec | None:
     if loss is None:
         return None
     name = _name(loss)
-    if name in ("ctc", "crossentropy"):
+    if name in ("ctc", "crossentropy", "ce"):
         raise ValueError(
             "Shape and dtype of the labels cannot be guessed from this loss. Give `labels=`, an array or a "
             f"`tf.TensorSpec` as `fit` will get them. Received: loss={loss!r}."

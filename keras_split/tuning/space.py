@@ -8,7 +8,7 @@ from typing import Any, Literal
 import keras
 from keras_tuner.errors import FatalValueError
 
-from keras_split.partition import legal_cut_names
+from keras_split.partition import legal_cut_names, why_no_cut
 
 Cuts = Literal["all"] | Sequence[str | Sequence[str]]
 
@@ -36,7 +36,7 @@ def choose_cut(hp: Any, model: keras.Model, cuts: Cuts) -> str | list[str]:
     legal = legal_cut_names(model)
     named = {", ".join(_names(each)): _names(each) for each in (legal if cuts == "all" else cuts)}
     if not named:
-        raise FatalValueError(f"The model {model.name!r} has no legal cut: each would send a raw input.")
+        raise FatalValueError(why_no_cut(model))
     chosen = hp.Choice("cut", list(named))
     if chosen not in named or (len(named[chosen]) == 1 and chosen not in legal):
         raise FatalValueError(_not_there(chosen, model, legal))

@@ -116,6 +116,16 @@ def test_cuts_prints_what_list_cuts_finds(model_file):
     assert heading.startswith("Cut") and line.startswith("low")
 
 
+def test_where_there_is_no_cut_cuts_says_what_to_do(tmp_path, model_file):
+    result = run("cuts", model_file, "--after", "low")
+    assert result.exit_code == FAILED
+    assert "no legal second cut behind low" in result.output and "Give an earlier cut" in result.output
+    keras.Sequential([keras.Input((4,)), layers.Dense(3)]).save(tmp_path / "one.keras")
+    result = run("cuts", str(tmp_path / "one.keras"))
+    assert result.exit_code == FAILED
+    assert "no legal cut by a single name" in result.output and "put a layer with weights" in result.output
+
+
 def test_cuts_finds_functions_of_the_current_folder(tmp_path, monkeypatch, model_file):
     text = f"import keras\ndef build():\n    return keras.models.load_model({model_file!r})\n"
     (tmp_path / "model_of_this_folder.py").write_text(text)

@@ -213,6 +213,12 @@ def test_chosen_cuts_alone_are_planned():
     assert {each.cut for each in found.cuts} == {("think",), ("flatten", "learn")}
 
 
+@pytest.mark.parametrize("cuts", ["low", [], ()])
+def test_cuts_to_compare_are_a_list_of_at_least_one(cuts):
+    with pytest.raises(ValueError, match="list of cuts.*Received: cuts="):
+        plan(small(), cuts=cuts)
+
+
 def test_planning_leaves_the_model_as_it_was():
     model = compiled(models.penalised())
     before, optimizer = model.get_weights(), model.optimizer
@@ -262,6 +268,11 @@ def test_the_picture_says_how_many_cuts_it_leaves_out(tmp_path):
     assert f"<!-- {found.cuts[-1].name} -->" not in drawn
 
 
+def test_a_picture_without_bars_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="Received: most=0"):
+        plan(small()).draw(tmp_path / "plan.svg", most=0)
+
+
 @pytest.mark.parametrize("name", [*LINE, "batch_size"])
 @pytest.mark.parametrize("value", [-1, float("nan"), float("inf")])
 def test_conditions_that_cannot_be_are_refused_by_name(name, value):
@@ -298,8 +309,10 @@ def without_cut():
         (ragged, "an input of a typical size"),
         (uncompiled, "Call `model.compile"),
         (for_four_rows, "batches of 4 only"),
-        (without_cut, "no legal cut"),
+        (without_cut, "no legal cut.*put a layer with weights in front"),
         (lambda: small("ctc"), "Give `labels=`"),
+        (lambda: small("crossentropy"), "Give `labels=`"),
+        (lambda: small("ce"), "Give `labels=`"),
     ],
 )
 def test_what_no_step_can_be_predicted_from_is_refused_with_advice(build, advice):
@@ -323,6 +336,17 @@ def test_gflops_are_operations_by_the_median_of_the_passes(monkeypatch):
 def test_a_model_without_operations_measures_nothing():
     with pytest.raises(ValueError, match="counts no floating-point operations"):
         measure_gflops(keras.Sequential([keras.Input((4,)), layers.Flatten()]))
+
+
+@pytest.mark.parametrize("nothing", [{"batch_size": 0}, {"runs": 0}])
+def test_nothing_to_time_measures_nothing(nothing):
+    with pytest.raises(ValueError, match="at least one sample and one pass"):
+        measure_gflops(small(), **nothing)
+
+
+def test_inputs_that_may_vary_in_size_measure_nothing():
+    with pytest.raises(ValueError, match="an input of a typical size"):
+        measure_gflops(ragged())
 
 
 def test_a_step_that_takes_no_time_has_no_shares():

@@ -123,6 +123,13 @@ def test_layers_that_have_another_name_in_each_trial_end_the_search() -> None:
         SplitHyperModel(plain, [["low", "gone"]]).build(keras_tuner.HyperParameters())
 
 
+def test_a_model_without_a_legal_cut_ends_the_search() -> None:
+    whole = keras.Sequential([keras.Input((4,)), layers.Dense(2)])
+    whole.compile("sgd", "mse")
+    with pytest.raises(FatalValueError, match="no legal cut by a single name.*put a layer with weights"):
+        SplitHyperModel(lambda hp: whole).build(keras_tuner.HyperParameters())
+
+
 @pytest.mark.parametrize("cuts", ["pool2", [], None])
 def test_cuts_are_all_or_a_list(cuts: Any) -> None:
     with pytest.raises(ValueError, match='"all", or a list of names.*Received: cuts='):
