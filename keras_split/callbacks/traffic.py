@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
+
+from keras_split.session import Session
+
+# In the logs of an epoch: from `Traffic`, and in a search from the costs of a trial's cut.
+_HIDDEN = {"bytes_sent", "bytes_received", "client_flops", "bytes_per_sample"}
 
 
 class Traffic(keras.callbacks.Callback):
@@ -15,10 +21,10 @@ class Traffic(keras.callbacks.Callback):
     has finalised its own.
 
     Args:
-        session: Of the model.
+        session: Returns that of the model.
     """
 
-    def __init__(self, session: Any):
+    def __init__(self, session: Callable[[], Session]):
         super().__init__()
         self._session = session
         self._sent = 0
@@ -50,7 +56,5 @@ class Progress(keras.callbacks.ProgbarLogger):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Completes the bar."""
-        shown = {
-            name: value for name, value in (logs or {}).items() if not name.startswith(("bytes_", "client_"))
-        }
+        shown = {name: value for name, value in (logs or {}).items() if name not in _HIDDEN}
         super().on_epoch_end(epoch, shown)
