@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import click
 
+from keras_split.columns import aligned
+
 _GAP = "   "
 
 
@@ -16,10 +18,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         head: Titles of the columns.
         rows: Cells, as many as titles.
     """
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    rule = click.style("─" * (sum(widths) + len(_GAP) * (len(widths) - 1)), dim=True)
-    lines = [_line(row, widths) for row in rows]
-    return "\n".join([click.style(_line(head, widths), bold=True), rule, *lines])
+    first, rule, *lines = aligned(head, rows)
+    return "\n".join([click.style(first, bold=True), click.style(rule, dim=True), *lines])
 
 
 def facts(pairs: Sequence[tuple[str, str]]) -> str:
@@ -52,11 +52,3 @@ def duration(seconds: float) -> str:
     parts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
     first = next((at for at, (count, _) in enumerate(parts) if count), len(parts) - 1)
     return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2])
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    first, *others = [
-        cell.rjust(width) if at else cell.ljust(width)
-        for at, (cell, width) in enumerate(zip(cells, widths, strict=True))
-    ]
-    return _GAP.join([first, *others]).rstrip()

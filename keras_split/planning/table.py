@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from keras_split.columns import aligned
 from keras_split.planning.planned import PlannedCut
-
-_GAP = "   "
 
 
 def heading(cuts: Sequence[PlannedCut]) -> tuple[str, ...]:
@@ -30,20 +29,11 @@ def rows(cuts: Sequence[PlannedCut]) -> list[tuple[str, ...]]:
 
 
 def to_text(cuts: Sequence[PlannedCut]) -> str:
-    """The table, its first column to the left and the others to the right."""
-    lines = [heading(cuts), *rows(cuts)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    rule = "─" * (sum(widths) + len(_GAP) * (len(widths) - 1))
-    head, *rest = (_line(cells, widths) for cells in lines)
-    return "\n".join([head, rule, *rest])
+    """The table."""
+    return "\n".join(aligned(heading(cuts), rows(cuts)))
 
 
 def _digits(cuts: Sequence[PlannedCut]) -> int:
     """Decimals that tell the fastest cuts apart; one number of them, so that columns can be compared."""
     fastest = 1e3 * min(each.seconds for each in cuts)
     return sum(fastest < limit for limit in (10, 100, 1000))
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    first, *others = zip(cells, widths, strict=True)
-    return _GAP.join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)])

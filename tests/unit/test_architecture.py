@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "keras_split"
 
 FLOORS = [
-    {"_proto", "errors", "digest", "version"},
+    {"_proto", "columns", "errors", "digest", "version"},
     {"codec", "keyfiles", "partition", "segment", "state", "topology", "turns"},
     {"certs", "numerics", "peer", "transport"},
     {"session", "server"},
