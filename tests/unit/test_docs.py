@@ -116,6 +116,17 @@ def test_every_option_of_serve_is_explained() -> None:
     assert not [each for each in options if f"`{each}" not in page]
 
 
+def test_every_option_of_plan_is_explained() -> None:
+    page = text(ROOT / "docs" / "choosing-a-cut.md")
+    options = [each.opts[0] for each in main.commands["plan"].params if each.opts[0][:2] == "--"]
+    assert not [each for each in options if not re.search(rf"{each}(?![\w-])", page)]
+
+
+def test_every_picture_is_shown() -> None:
+    shown = {(page.parent / link).resolve() for page in PAGES for link in links(page)}
+    assert set((ROOT / "docs" / "images").iterdir()) <= shown
+
+
 def test_the_tests_that_the_threat_model_names_exist() -> None:
     page = text(ROOT / "docs" / "threat-model.md")
     missing = [
