@@ -15,7 +15,7 @@ class SemiSupervised(keras.callbacks.Callback):
 
     The head's gradient is the server's cut gradient plus alpha times the gradient of the decoder's
     reconstruction loss. The decoder's own update is not scaled (Algorithm 3, line 14). History gets
-    `alpha`, as it is at the end of each epoch.
+    `alpha`, as it is at the end of each epoch. When `fit` ends, the model's alpha is again what it was.
 
     Args:
         alpha: A number of at least 0; or a function from the epoch, counted from 0, to one; or a Keras
@@ -46,13 +46,19 @@ class SemiSupervised(keras.callbacks.Callback):
             _checked(alpha)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Looks for the decoder."""
+        """Looks for the decoder, and remembers the model's alpha."""
         del logs
         if getattr(self.model, "decoder", None) is None:
             raise ValueError(
                 "SemiSupervised weighs what a decoder reconstructs, and this model has none. Give one: "
                 "`SplitModel(model, cut, decoder=decoder)`."
             )
+        self._before = self.model.alpha
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Puts it back: a later `fit` without this callback is plain split training."""
+        del logs
+        self.model.alpha = self._before
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Sets the epoch's alpha."""

@@ -206,6 +206,16 @@ def test_alpha_and_the_reconstruction_are_in_history(alpha, expected):
     split.close()
 
 
+@pytest.mark.parametrize("before", [0.0, 0.25])
+def test_alpha_is_again_what_it_was_once_fit_has_ended(before):
+    split = split_of()
+    split.compile("sgd", "sparse_categorical_crossentropy")
+    split.alpha = before
+    assert fit(split, SOME, 0.5, epochs=1).history["alpha"] == [0.5]
+    assert split.alpha == before
+    split.close()
+
+
 def test_each_metric_is_shown_once_and_the_reconstruction_only_with_a_decoder():
     case = mlp_case()
     with paired_models(case.build, case.cut) as pair:
