@@ -58,7 +58,7 @@ class SplitHyperModel(keras_tuner.HyperModel):
     ```
 
     Raises:
-        ValueError: `cuts` is no list, or `alpha` and `decoder` are not given together.
+        ValueError: `cuts` or `second_cut` has no names, or `alpha` and `decoder` are not given together.
     """
 
     def __init__(

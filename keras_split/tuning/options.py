@@ -22,7 +22,7 @@ class Options:
         decoder: Makes the decoder from the hyperparameters and the shapes of the frontier.
 
     Raises:
-        ValueError: Alpha and decoder are not given together, or alpha is no pair.
+        ValueError: No names, alpha and decoder not given together, or alpha is no pair.
     """
 
     second_cut: str | Sequence[str] | None
@@ -30,6 +30,13 @@ class Options:
     decoder: Decoder | None
 
     def __post_init__(self) -> None:
+        if self.second_cut is not None and not (
+            self.second_cut and all(isinstance(each, str) for each in self.second_cut)
+        ):
+            raise ValueError(
+                "`second_cut` is None, the name of a layer, or a list of names to choose from. "
+                f"Received: second_cut={self.second_cut!r}."
+            )
         if (self.alpha is None) != (self.decoder is None):
             raise ValueError(
                 "`alpha` weighs what a decoder reconstructs, so the two are given together: "

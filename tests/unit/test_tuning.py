@@ -171,6 +171,12 @@ def test_a_second_cut_is_one_name_or_a_choice() -> None:
     assert Options(["middle", "high"], None, None).for_model(hp, cut, chosen) == {"second_cut": "high"}
 
 
+@pytest.mark.parametrize("second_cut", [[], "", [["middle", "high"]]])
+def test_second_cuts_to_choose_from_are_names(second_cut: Any) -> None:
+    with pytest.raises(ValueError, match="list of names to choose from. Received: second_cut="):
+        SplitHyperModel(plain, second_cut=second_cut)
+
+
 def test_a_second_cut_adds_what_the_client_does_behind_it() -> None:
     model = plain(keras_tuner.HyperParameters())
     one, two = describe_cut(model, "low"), describe_cut(model, "low", "middle")
