@@ -35,7 +35,9 @@ class _Conditions(TypedDict):
 @click.option("--client-gflops", type=_POSITIVE, required=True, help="Speed of the client in GFLOP/s.")
 @click.option("--server-gflops", type=_POSITIVE, required=True, help="Speed of the server in GFLOP/s.")
 @click.option("--batch-size", type=_WHOLE, default=32, show_default=True, help="Rows in a step.")
-@click.option("--cut", "cuts", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
+@click.option(
+    "--cut", "cuts", multiple=True, metavar="NAME", help="Plan this cut only; one --cut for each to compare."
+)
 @second_cut_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--plot", type=_PICTURE, help="Also draw the bars into a .png, .svg or .pdf file.")

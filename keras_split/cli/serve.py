@@ -109,7 +109,7 @@ _POSITIVE = click.IntRange(min=1)
     type=click.FloatRange(min=0, min_open=True),
     default=60.0,
     show_default=True,
-    help="With --second-cut: how long a step, and inference with it, waits for its client.",
+    help="How long a step without labels, and inference with it, waits for its client.",
 )
 @click.pass_context
 def serve(
