@@ -46,6 +46,26 @@ def trace_exchanges(parts: Partition, targets: Targets, batch_size: int) -> list
     Returns:
         One exchange where labels are shared, else two.
     """
+    with warnings.catch_warnings():
+        # What Keras has to say about masks and gradients, it says again to whoever trains.
+        warnings.simplefilter("ignore")
+        signature = _signature(parts, targets, batch_size)
+        outputs = _segment(parts, targets).trace_step(signature).outputs
+    for part in (each for side in parts.sides.values() for each in side):
+        # What layers have added belongs to a graph that ends here.
+        part.model._clear_losses()
+    up = _bytes_by_role(signature.inputs)
+    if parts.tail is None:
+        return [Exchange(up, _bytes_by_role(outputs))]
+    gradients = sum(_byte_count(outputs[at]) for at in signature.graded)
+    forwarded, returned = _halves(outputs)
+    return [
+        Exchange(up, _bytes_by_role(forwarded)),
+        Exchange({"gradient": gradients}, _bytes_by_role(returned)),
+    ]
+
+
+def _segment(parts: Partition, targets: Targets) -> Segment:
     segment = Segment(
         parts.body.model,
         parts.body.losses,
@@ -55,24 +75,13 @@ def trace_exchanges(parts: Partition, targets: Targets, batch_size: int) -> list
     )
     # The bytes do not depend on the optimizer, and this one has no slots that would take memory.
     segment.compile(Settings(keras.optimizers.SGD(), targets.loss, targets.loss_weights))
-    with warnings.catch_warnings():
-        # What Keras has to say about masks and gradients, it says again to whoever trains.
-        warnings.simplefilter("ignore")
-        signature = _signature(parts, targets, batch_size)
-        step = segment.trace_step(signature)
-    for part in (each for side in parts.sides.values() for each in side):
-        # What layers have added belongs to a graph that ends here.
-        part.model._clear_losses()
-    up = _bytes_by_role(signature.inputs)
-    if parts.tail is None:
-        return [Exchange(up, _bytes_by_role(step.outputs))]
-    return [
-        Exchange(up, _bytes_by_role([each for each in step.outputs if each.role != "cut_gradient"])),
-        Exchange(
-            {"gradient": sum(_byte_count(step.outputs[at]) for at in signature.graded)},
-            _bytes_by_role([each for each in step.outputs if each.role == "cut_gradient"]),
-        ),
-    ]
+    return segment
+
+
+def _halves(outputs: Sequence[Output]) -> tuple[list[Output], list[Output]]:
+    """What a label-free step sends before it has the gradients, and after."""
+    returned = [each for each in outputs if each.role == "cut_gradient"]
+    return [each for each in outputs if each.role != "cut_gradient"], returned
 
 
 def _signature(parts: Partition, targets: Targets, batch_size: int) -> Signature:
