@@ -35,7 +35,7 @@ class Objective(keras_tuner.Objective):
     ```
 
     Raises:
-        ValueError: A negative price, or a metric whose direction is not known.
+        ValueError: A negative or infinite price, or a metric whose direction is not known.
     """
 
     def __init__(self, metric: str, direction: str | None = None, *, flops: float = 0.0, bytes: float = 0.0):
@@ -45,8 +45,11 @@ class Objective(keras_tuner.Objective):
                 f"Whether {metric!r} is to be large or small cannot be told from its name. Give "
                 f'`direction="max"` or `direction="min"`. Received: direction={direction!r}.'
             )
-        if flops < 0 or bytes < 0:
-            raise ValueError(f"Prices are not negative. Received: flops={flops}, bytes={bytes}.")
+        if not (0 <= flops < float("inf") and 0 <= bytes < float("inf")):
+            raise ValueError(
+                f"Prices are at least 0 and finite, in units of {metric!r}. "
+                f"Received: flops={flops}, bytes={bytes}."
+            )
         super().__init__(NAME, direction)
         self.metric = metric
         self.prices = {"client_flops": flops, "bytes_per_sample": bytes}

@@ -89,9 +89,12 @@ def test_an_unknown_direction_must_be_given() -> None:
     assert Objective("my_own_metric", "min").direction == "min"
 
 
-def test_a_price_is_not_negative() -> None:
-    with pytest.raises(ValueError, match="flops=-1.0"):
-        Objective("val_loss", flops=-1.0)
+@pytest.mark.parametrize("price", [-1.0, float("nan"), float("inf")])
+def test_a_price_is_a_number_that_is_not_negative(price: float) -> None:
+    with pytest.raises(ValueError, match=f"at least 0 and finite.*flops={price}"):
+        Objective("val_loss", flops=price)
+    with pytest.raises(ValueError, match=f"at least 0 and finite.*bytes={price}"):
+        Objective("val_loss", bytes=price)
 
 
 def test_all_legal_cuts_are_to_choose_from() -> None:
