@@ -1,8 +1,9 @@
 PYTHON ?= python3
 VENV := .venv
 OLDEST := .venv-oldest
-# Each worker has a private server of its own; while the one computes, the other waits.
-WORKERS := --numprocesses 2 --dist worksteal
+# Each worker has a private server of its own; while the one computes, the other waits. On two cores
+# three workers keep both busy.
+WORKERS := --numprocesses 3 --dist worksteal
 
 # TensorFlow's notes about this machine's processor would drown the rest.
 export TF_CPP_MIN_LOG_LEVEL ?= 3

@@ -46,19 +46,13 @@ class SemiSupervised(keras.callbacks.Callback):
             _checked(alpha)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Looks for the decoder, and remembers the model's alpha."""
+        """Looks for the decoder."""
         del logs
         if getattr(self.model, "decoder", None) is None:
             raise ValueError(
                 "SemiSupervised weighs what a decoder reconstructs, and this model has none. Give one: "
                 "`SplitModel(model, cut, decoder=decoder)`."
             )
-        self._before = self.model.alpha
-
-    def on_train_end(self, logs: Any = None) -> None:
-        """Puts it back: a later `fit` without this callback is plain split training."""
-        del logs
-        self.model.alpha = self._before
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Sets the epoch's alpha."""

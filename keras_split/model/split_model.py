@@ -200,9 +200,12 @@ class SplitModel(BatchSteps):
         refusals.check_class_weight(given, self._decoder)
         callbacks = given.pop("callbacks", None)
         self._bridge.combines = False
+        alpha = self.alpha
         try:
             return super().fit(**given, callbacks=self._with_traffic(callbacks))
         finally:
+            # A later `fit` without SemiSupervised is plain split training, also after one that raised.
+            self.alpha = alpha
             self._bridge.combines = True
             self._halves.end_calls()
 

@@ -36,8 +36,11 @@ _OUTPUT_ROLES = {
 
 
 def signature_name(request: pb.PrepareRequest) -> str:
-    """The same for the same request, whichever server process is asked."""
-    return digest_of(request.SerializeToString(deterministic=True).hex())[:32]
+    """The same for the same request, whichever server process is asked, and by which name of the model."""
+    anonymous = pb.PrepareRequest()
+    anonymous.CopyFrom(request)
+    anonymous.model = ""
+    return digest_of(anonymous.SerializeToString(deterministic=True).hex())[:32]
 
 
 def read_signature(request: pb.PrepareRequest, topology: dict[str, Any], limits: Limits) -> Signature:

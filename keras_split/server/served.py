@@ -34,6 +34,9 @@ from keras_split.server.settings import parse_settings
 from keras_split.state import Bundle, CorruptState, Shelf, Ticket, optimizer_variables, read, write
 from keras_split.turns import Turns
 
+# Longer than gradients are under way, shorter than what stops a server has patience for.
+_STOP_SECONDS = 5.0
+
 
 @dataclass(frozen=True)
 class ServingOptions:
@@ -193,8 +196,11 @@ class Served:
         return True
 
     def stop(self) -> None:
-        """Refuses further steps; those that were accepted finish."""
+        """Refuses further steps; those that were accepted finish, unless they wait for a silent client."""
         self._stopping = True
+        opened = self.open_step
+        if opened is not None:
+            threading.Timer(_STOP_SECONDS, opened.abandon).start()
 
     def release(self) -> None:
         """Gives back memory and thread of a body that nobody will ask for again."""

@@ -63,8 +63,10 @@ def verify(
     split.compile_from_config({**settings, "jit_compile": "auto"})
     slots = _server_slots(split, parts.sides["server"])
     found = _Recorder(lambda: _split_digests(split, slots))
-    split_history = _fit(split, arguments, seed, found)
-    split.close()
+    try:
+        split_history = _fit(split, arguments, seed, found)
+    finally:
+        split.close()
     return Report(
         cut=str(cut) if second_cut is None else f"{cut} and {second_cut}",
         steps=len(expected.states) - 1,
@@ -100,7 +102,7 @@ def _seeded(build: Callable[[], keras.Model], seed: int) -> keras.Model:
 
 def _fit(model: keras.Model, arguments: dict[str, Any], seed: int, recorder: _Recorder) -> Any:
     keras.utils.set_random_seed(seed)
-    callbacks = [*arguments.get("callbacks", []), recorder]
+    callbacks = [*keras.tree.flatten(arguments.get("callbacks") or []), recorder]
     return model.fit(**{**arguments, "callbacks": callbacks}).history
 
 

@@ -11,7 +11,9 @@ import pytest
 
 from keras_split.errors import ProtocolError, Refused
 from keras_split.numerics import Numerics
+from keras_split.segment import Input
 from keras_split.server.served import Served
+from keras_split.session import Exchange
 from support.served import prepared, serve, settings
 
 SECONDS = 20
@@ -73,3 +75,10 @@ def test_a_snapshot_under_another_optimizer_is_refused_with_the_reason(served: S
     with pytest.raises(Refused, match="differs in optimizer/.*compile with that optimizer"):
         served.engine.change(lambda: served.restore(ticket, weights_only=False))
     served.engine.change(lambda: served.restore(ticket, weights_only=True))
+
+
+def test_an_exchange_is_compiled_once_by_whatever_name_its_model_is_asked_for(served: Served) -> None:
+    first = prepared(served)
+    smashed, label = (Input(role, (None, size), "float32") for role, size in (("smashed", 3), ("label", 1)))
+    exchange = Exchange("train", (smashed,), label, None, True)
+    assert served.prepare(exchange.request("by its name", served.digest)).signature == first

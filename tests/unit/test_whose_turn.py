@@ -85,3 +85,16 @@ def test_a_step_that_ends_while_its_client_begins_anew_is_no_error(
     monkeypatch.setattr(Served, "open_step", looked_at, raising=False)
     begin(served)
     served.engine.stop()
+
+
+def test_a_server_that_stops_does_not_wait_for_a_silent_client(
+    label_free: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("keras_split.server.served._STOP_SECONDS", 0.0)
+    ask = step(label_free, prepared(label_free, label_free=True), label_free=True)
+    silent = begin(label_free)
+    assert silent._answer(ask)[0].WhichOneof("content") == "forwarded"
+    label_free.stop()
+    assert label_free.engine.change(lambda: label_free.turns.version) == 0
+    with pytest.raises(ConnectionLost, match="went away"):
+        silent._heard()
