@@ -75,7 +75,7 @@ def placed(monkeypatch):
 
     def host(self, *arguments):
         original(self, *arguments)
-        names.append(self._model)
+        names.append(self._remote.model)
 
     monkeypatch.setattr(Session, "host", host)
     return names
