@@ -9,20 +9,20 @@ WORKERS := --numprocesses 3 --dist worksteal
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-unit test-searches test-oldest lint proto bench clean
+.PHONY: demo test test-unit test-long test-oldest lint proto bench clean
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/keras-split demo
 
 test: lint test-unit
-	$(VENV)/bin/python -m pytest $(WORKERS) tests --ignore=tests/unit --ignore=tests/searches
+	$(VENV)/bin/python -m pytest $(WORKERS) tests --ignore=tests/unit --ignore=tests/long
 
 test-unit: $(VENV)/.installed-test
 	$(VENV)/bin/python -m pytest $(WORKERS) tests/unit
 
-# Searches train dozens of models.
-test-searches: $(VENV)/.installed-test
-	$(VENV)/bin/python -m pytest $(WORKERS) tests/searches
+# Examples and searches train dozens of models.
+test-long: $(VENV)/.installed-test
+	$(VENV)/bin/python -m pytest $(WORKERS) tests/long
 
 test-oldest: $(OLDEST)/.installed-test
 	$(OLDEST)/bin/python -m pytest $(WORKERS) tests/unit
