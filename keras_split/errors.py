@@ -7,11 +7,25 @@ SplitError
 ├── AuthenticationFailed  TLS refused: unknown, expired or missing certificate
 ├── Refused               the peer understood, and says no
 │   ├── TrainerBusy       another client holds the turn
-│   └── SettingsRefused   the server's compile settings hold
+│   ├── SettingsRefused   the server's compile settings hold
+│   └── StoreFull         there is no room for another blob
+├── BlobMissing           a blob is not, or no longer, where it was looked for
 ├── VersionMismatch       the halves are at different updates, or speak different versions
+│   └── TurnLost          another has the turn now, or had it since
 ├── TopologyError         a model or cut that must not be run
 ├── ProtocolError         bytes that mean nothing: shape, dtype, size, order
 ├── NotFinite             NaN or infinity where the server refuses it
+├── EnvelopeRefused       sealed client state that this side must not use
+│   ├── RosterRefused     a roster that is forged, old or unsigned, or not the envelope's
+│   ├── NotAMember        not in this epoch of the roster
+│   ├── SignatureRefused  missing, or not the sender's
+│   ├── RollbackDetected  history ends before what was seen
+│   ├── ReplayDetected    an old envelope as a new one
+│   ├── ForkDetected      two histories of one run
+│   ├── MissingLinks      history with a gap
+│   ├── ForeignEnvelope   of another run, topology or settings
+│   ├── DamagedEnvelope   bytes that are not what was sealed
+│   └── WrongRecipients   sealed to others than the roster's members
 └── RemoteFailure         the peer failed while it computed
 ```
 
@@ -66,10 +80,24 @@ class SettingsRefused(Refused):
     status = grpc.StatusCode.ALREADY_EXISTS
 
 
+class StoreFull(Refused):
+    """A store has no room for another blob; those that it has stay whole."""
+
+
+class BlobMissing(SplitError):
+    """A blob is not, or no longer, where it was looked for."""
+
+    status = grpc.StatusCode.NOT_FOUND
+
+
 class VersionMismatch(SplitError):
     """The two halves are not at the same update, or the programs are not of the same version."""
 
     status = grpc.StatusCode.FAILED_PRECONDITION
+
+
+class TurnLost(VersionMismatch):
+    """The turn in which this was to happen is over; what it had not committed is taken back."""
 
 
 class TopologyError(SplitError):
@@ -90,6 +118,52 @@ class NotFinite(SplitError):
     status = grpc.StatusCode.DATA_LOSS
 
 
+class EnvelopeRefused(SplitError):
+    """Sealed client state, or what belongs to it, that this side must not use."""
+
+    status = grpc.StatusCode.ABORTED
+
+
+class RosterRefused(EnvelopeRefused):
+    """A roster that is forged, older than a known one or lacks signatures, or not the envelope's."""
+
+
+class NotAMember(EnvelopeRefused):
+    """A sender or receiver that is not in this epoch of the roster, such as a removed member."""
+
+
+class SignatureRefused(EnvelopeRefused):
+    """A signature that is missing, or is not that of the sender named."""
+
+
+class RollbackDetected(EnvelopeRefused):
+    """The history shown ends before what this member has already seen."""
+
+
+class ReplayDetected(EnvelopeRefused):
+    """An old envelope is shown as a new one."""
+
+
+class ForkDetected(EnvelopeRefused):
+    """There are two histories of one run."""
+
+
+class MissingLinks(EnvelopeRefused):
+    """Links between what this member has seen and what it is shown were left out."""
+
+
+class ForeignEnvelope(EnvelopeRefused):
+    """An envelope of another run, of another topology or of other compile settings."""
+
+
+class DamagedEnvelope(EnvelopeRefused):
+    """Bytes that are not what the sender sealed: changed, cut off, extended or in another order."""
+
+
+class WrongRecipients(EnvelopeRefused):
+    """An envelope that is sealed to others than the members of its roster."""
+
+
 class RemoteFailure(SplitError):
     """The peer raised an error of its own while it computed."""
 
@@ -108,10 +182,24 @@ _BY_NAME: dict[str, type[SplitError]] = {
         Refused,
         TrainerBusy,
         SettingsRefused,
+        TurnLost,
+        StoreFull,
+        BlobMissing,
         VersionMismatch,
         TopologyError,
         ProtocolError,
         NotFinite,
+        EnvelopeRefused,
+        RosterRefused,
+        NotAMember,
+        SignatureRefused,
+        RollbackDetected,
+        ReplayDetected,
+        ForkDetected,
+        MissingLinks,
+        ForeignEnvelope,
+        DamagedEnvelope,
+        WrongRecipients,
         RemoteFailure,
     )
 }
@@ -144,7 +232,10 @@ def _of_grpc(code: grpc.StatusCode, details: str, target: str) -> SplitError:
             "Raise the `Timeouts` of this client if the work takes this long."
         )
     if code is grpc.StatusCode.CANCELLED or "RST_STREAM" in details:
-        return ConnectionLost(f"The call to {target} was cancelled: the server is stopping.")
+        return ConnectionLost(
+            f"The call to {target} was cancelled: the server is stopping, or has waited too long for what "
+            "this side sends."
+        )
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return ProtocolError(f"{target} is not a keras_split server of this protocol version.")
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
