@@ -1,8 +1,24 @@
-"""What a part remembers, in memory and on disk."""
+"""What a part remembers, in memory, on disk, and on its way to the next client."""
 
 from keras_split.state.bundle import Bundle, optimizer_variables, read, write
-from keras_split.state.file import CorruptState
+from keras_split.state.client import dump, parse, state_digest
+from keras_split.state.delta import applied, difference
+from keras_split.state.format import CorruptState
 from keras_split.state.occupancy import occupied
 from keras_split.state.shelf import Shelf, Ticket
 
-__all__ = ["Bundle", "CorruptState", "Shelf", "Ticket", "occupied", "optimizer_variables", "read", "write"]
+__all__ = [
+    "Bundle",
+    "CorruptState",
+    "Shelf",
+    "Ticket",
+    "applied",
+    "difference",
+    "dump",
+    "occupied",
+    "optimizer_variables",
+    "parse",
+    "read",
+    "state_digest",
+    "write",
+]

@@ -1,4 +1,4 @@
-"""A folder of snapshots belongs to one process at a time."""
+"""A folder of files belongs to one process at a time."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from keras_split.state.file import UNFINISHED
 
 
 @contextlib.contextmanager
-def occupied(folder: Path) -> Iterator[None]:
+def occupied(folder: Path, what: str = "its snapshots") -> Iterator[None]:
     """Within, no other process that asks gets the folder; ends with the process at the latest.
 
     Two servers would drop each other's oldest snapshots, and each would resume from the other's newest.
+
+    Args:
+        folder: Made if it is missing, for its owner only.
+        what: What a server keeps there, for the text of the error.
 
     Raises:
         OSError: Another process has it.
@@ -25,7 +29,7 @@ def occupied(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise OSError(
-                f"Another server keeps its snapshots in {folder}. Stop that one, or give this one a "
+                f"Another server keeps {what} in {folder}. Stop that one, or give this one a "
                 "folder of its own."
             ) from None
         for rest in folder.glob(f"{UNFINISHED}*"):

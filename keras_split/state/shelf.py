@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from keras_split.state import file
 from keras_split.state.bundle import Bundle
+from keras_split.state.format import CorruptState
 
 _NAME = re.compile(r"^(\d{12})-([0-9a-f]{16})\.state$")
 _log = logging.getLogger(__name__)
@@ -34,16 +35,26 @@ class Shelf:
         folder: Created if need be, for its owner only.
         keep: How many; the oldest go first. A client that comes back with the ticket of a snapshot
             that has gone is refused.
+        in_one_line: Nobody goes back to an earlier version, so that tickets tell what is newer. A clock
+            that is set back does not matter then.
     """
 
-    def __init__(self, folder: Path, keep: int = 50):
+    def __init__(self, folder: Path, keep: int = 50, *, in_one_line: bool = False):
         self.folder = folder
         self._keep = keep
+        self._in_one_line = in_one_line
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    def put(self, bundle: Bundle, version: int, metadata: dict[str, Any]) -> Ticket:
-        """Stores a state durably, and returns its ticket."""
-        ticket = Ticket(version, secrets.randbits(63))
+    def put(self, bundle: Bundle, version: int, metadata: dict[str, Any], nonce: int | None = None) -> Ticket:
+        """Stores a state durably, and returns its ticket.
+
+        Args:
+            bundle: The state.
+            version: Updates that it has seen.
+            metadata: JSON-ready.
+            nonce: In one line, greater than those before; by default at random.
+        """
+        ticket = Ticket(version, secrets.randbits(63) if nonce is None else nonce)
         file.save(self._path(ticket), bundle, {**metadata, "version": version})
         self._prune()
         return ticket
@@ -64,10 +75,10 @@ class Shelf:
         for path in reversed(paths):
             try:
                 return (_ticket(path), *file.load(path))
-            except file.CorruptState as error:
+            except CorruptState as error:
                 _log.error("%s The snapshot before it is tried.", error)
         if paths:
-            raise file.CorruptState(
+            raise CorruptState(
                 f"None of the {len(paths)} snapshots in {self.folder} can be read. Restore the folder "
                 "from a backup, or give an empty one to begin anew."
             )
@@ -77,8 +88,10 @@ class Shelf:
         return self.folder / f"{ticket.version:012d}-{ticket.nonce & (2**64 - 1):016x}.state"
 
     def _paths(self) -> list[Path]:
-        """Oldest first, by time: after a return to an earlier version, versions count anew."""
+        """Oldest first; by time if after a return to an earlier version versions count anew."""
         named = (path for path in self.folder.iterdir() if _NAME.match(path.name))
+        if self._in_one_line:
+            return sorted(named)
         return sorted(named, key=lambda path: path.stat().st_mtime_ns)
 
     def _prune(self) -> None:

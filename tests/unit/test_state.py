@@ -87,7 +87,7 @@ def test_another_format_is_refused(path, monkeypatch):
     monkeypatch.setattr(state_file, "_FORMAT", "keras_split.state/2")
     state_file.save(path, BUNDLE, {})
     monkeypatch.undo()
-    with pytest.raises(CorruptState, match="not a state file of this version"):
+    with pytest.raises(CorruptState, match="not a state of this version"):
         state_file.load(path)
 
 
@@ -141,6 +141,16 @@ def put(shelf, version, mark=0):
 
 def files(shelf):
     return sorted(shelf.folder.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+
+
+def test_in_one_line_a_clock_that_is_set_back_changes_nothing(tmp_path):
+    shelf = Shelf(tmp_path / "shelf", keep=2, in_one_line=True)
+    for number in range(3):
+        shelf.put({"mark": np.array([number])}, 7, {}, nonce=number)
+        (newest,) = shelf.folder.glob(f"*{number:016x}.state")
+        os.utime(newest, (100 - number, 100 - number))
+    assert shelf.latest()[1]["mark"] == 2
+    assert len(list(shelf.folder.iterdir())) == 2
 
 
 def spoil(path):
