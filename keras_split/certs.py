@@ -1,14 +1,17 @@
 """A certificate authority for development, with a certificate for each party.
 
 ```
-out/ca/        ca.crt  ca.key             keep it offline; whoever has ca.key can be anybody
-out/server/    ca.crt  tls.crt  tls.key   goes to the server
-out/<client>/  ca.crt  tls.crt  tls.key   goes to that data owner
+out/ca/           ca.crt  ca.key             keep it offline; whoever has ca.key can be anybody
+out/server/       ca.crt  tls.crt  tls.key   goes to the server
+out/store/        ca.crt  tls.crt  tls.key   goes to a weight store, if there is one
+out/<client>/     ca.crt  tls.crt  tls.key   goes to that data owner
+out/<inference>/  ca.crt  tls.crt  tls.key   goes to who only asks for predictions
 ```
 
-Rules: ECDSA on P-256 (gRPC refuses Ed25519). Each leaf is good for both ends of a connection, and
-names its holder as `keras-split://<role>/<name>`. Keys are readable by their owner alone, and
-nothing is ever overwritten. A company with an authority of its own needs only the three files.
+Rules: ECDSA on P-256 (gRPC refuses Ed25519). Each leaf is good for both ends of a connection, since data
+owners may serve each other, and names its holder as `keras-split://<role>/<name>` (`roles`). Keys are
+readable by their owner alone, and nothing is ever overwritten. A company with an authority of its own
+needs only the three files, with that URI in each certificate.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import ipaddress
 import re
 import secrets
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -28,6 +31,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from keras_split.keyfiles import read_key, write_key
+from keras_split.roles import Caller, party
 
 __all__ = ["HOSTS", "LEAF_DAYS", "create", "create_authority", "issue", "read_key"]
 
@@ -39,7 +43,8 @@ _MOST_DAYS = 36_500
 # Clocks of two machines differ, and a certificate made now must be good on both.
 _CLOCK_SKEW = timedelta(minutes=5)
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+Role = Literal["trainer", "inference", "store", "server", "peer", "client"]
+
 _DNS_NAME = re.compile(r"(\*\.)?[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
 
 
@@ -51,8 +56,10 @@ class _Authority(NamedTuple):
 def create(
     out: str | Path,
     server: Sequence[str] = HOSTS,
-    clients: Iterable[str] = (),
+    clients: Iterable[str] | Mapping[str, Sequence[str]] = (),
     *,
+    inference: Iterable[str] = (),
+    store: Sequence[str] = (),
     days: int = LEAF_DAYS,
 ) -> None:
     """Makes an authority, a certificate for one server and one for each client.
@@ -60,21 +67,43 @@ def create(
     Args:
         out: Folder for the set; made if it is missing.
         server: DNS names and IP addresses by which clients reach the server.
-        clients: Names of the data owners.
+        clients: Names of the data owners. A dict from names to the DNS names and IP addresses at which
+            other data owners reach them; this machine's where there are none.
+        inference: Names of those who may ask for predictions, and do nothing else.
+        store: DNS names and IP addresses of a weight store, which gets a certificate if there are any.
         days: How long the certificates are good for.
 
     Raises:
         ValueError: A name, host or number of days that no certificate can have. Nothing is made.
         FileExistsError: Something of the set is there already.
     """
-    names = list(_several("clients", clients))
-    _check_names(names)
+    parties = _parties(server, clients, inference, store)
     _check_days(days)
-    _alternative_names("server", "server", server)
+    for each, hosts in parties:
+        _alternative_names(each, hosts)
     create_authority(out, days=max(days, AUTHORITY_DAYS))
-    issue(out, "server", hosts=server, role="server", days=days)
-    for name in names:
-        issue(out, name, role="client", days=days)
+    for each, hosts in parties:
+        _issue(Path(out), each, hosts, days)
+
+
+def _parties(
+    server: Sequence[str],
+    clients: Iterable[str] | Mapping[str, Sequence[str]],
+    inference: Iterable[str],
+    store: Sequence[str],
+) -> list[tuple[Caller, Sequence[str]]]:
+    hosts = clients if isinstance(clients, Mapping) else {}
+    trainers = [(_party("trainer", name), hosts.get(name) or HOSTS) for name in _several("clients", clients)]
+    others = [(_party("inference", name), HOSTS) for name in _several("inference", inference)]
+    stores = [(_party("store", "store"), store)] if _several("store", store) else []
+    parties = [(_party("server", "server"), server), *stores, *trainers, *others]
+    names = [each.name for each, _ in parties]
+    if len({name.lower() for name in names}) < len(names):
+        raise ValueError(
+            "Each party needs a name of its own, and `server` and `store` are taken. "
+            f"Received: names={names!r}."
+        )
+    return parties
 
 
 def create_authority(directory: str | Path, *, days: int = AUTHORITY_DAYS) -> None:
@@ -101,7 +130,7 @@ def issue(
     name: str,
     *,
     hosts: Sequence[str] = HOSTS,
-    role: Literal["server", "client"],
+    role: Role,
     days: int = LEAF_DAYS,
 ) -> None:
     """Makes `directory/name` with a certificate of the authority in `directory/ca`.
@@ -110,7 +139,7 @@ def issue(
         directory: Where `create_authority` made the authority.
         name: The party's name: a folder and the end of its identity.
         hosts: DNS names and IP addresses where others reach this party.
-        role: What the identity says that the party is.
+        role: What the identity says that the party is; `"client"` is an older word for `"trainer"`.
         days: How long the certificate is good for, and never longer than the authority's.
 
     Raises:
@@ -119,13 +148,16 @@ def issue(
         FileExistsError: This party has a certificate.
         PermissionError: The authority's key is readable by others.
     """
-    _check_name(name)
     _check_days(days)
-    names = _alternative_names(role, name, hosts)
-    authority = _load_authority(Path(directory) / "ca")
+    _issue(Path(directory), _party(role, name), hosts, days)
+
+
+def _issue(directory: Path, holder: Caller, hosts: Sequence[str], days: int) -> None:
+    names = _alternative_names(holder, hosts)
+    authority = _load_authority(directory / "ca")
     key = ec.generate_private_key(ec.SECP256R1())
-    certificate = _leaf(authority, key, name, names, days)
-    folder = _new_folder(Path(directory) / name)
+    certificate = _leaf(authority, key, holder.name, names, days)
+    folder = _new_folder(directory / holder.name)
     _write_certificate(folder / "ca.crt", authority.certificate)
     _write_certificate(folder / "tls.crt", certificate)
     write_key(folder / "tls.key", _key_pem(key))
@@ -191,13 +223,11 @@ def _subject(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
-def _alternative_names(role: str, name: str, hosts: Sequence[str]) -> list[x509.GeneralName]:
-    if role not in ("server", "client"):
-        raise ValueError(f"A party is a 'server' or a 'client'. Received: role={role!r}.")
+def _alternative_names(holder: Caller, hosts: Sequence[str]) -> list[x509.GeneralName]:
     names = [_host(host) for host in _several("hosts", hosts)]
     if not names:
         raise ValueError("Give at least one DNS name or IP address. Received: hosts=[].")
-    return [*names, x509.UniformResourceIdentifier(f"keras-split://{role}/{name}")]
+    return [*names, x509.DNSName(holder.host_name), x509.UniformResourceIdentifier(str(holder))]
 
 
 def _host(host: str) -> x509.GeneralName:
@@ -213,20 +243,10 @@ def _host(host: str) -> x509.GeneralName:
     return x509.DNSName(host)
 
 
-def _check_names(clients: list[str]) -> None:
-    for name in clients:
-        _check_name(name)
-    parties = ["server", *clients]
-    if len(set(parties)) < len(parties):
-        raise ValueError(f"Each party needs a name of its own, not `server`. Received: clients={clients!r}.")
-
-
-def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name) or name.lower() == "ca":
-        raise ValueError(
-            "A party's name is up to 64 letters, digits, dots, dashes and underscores, starts with "
-            f"a letter or digit, and is not `ca`, the authority's folder. Received: name={name!r}."
-        )
+def _party(role: str, name: str) -> Caller:
+    if name.lower() == "ca":
+        raise ValueError(f"`ca` is the authority's folder, and no party's name. Received: name={name!r}.")
+    return party(role, name)
 
 
 def _check_days(days: int) -> None:

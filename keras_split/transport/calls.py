@@ -1,4 +1,4 @@
-"""The calls of the service by name, for both ends."""
+"""The calls of each service by name, for both ends; their protos say what they carry and who streams."""
 
 from __future__ import annotations
 
@@ -6,49 +6,62 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import grpc
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message_factory import GetMessageClass
 
-from keras_split._proto.v1 import split_pb2 as pb
+from keras_split._proto.v1 import split_pb2, store_pb2
 from keras_split.transport.meter import Meter
-
-SERVICE = pb.DESCRIPTOR.services_by_name["Split"].full_name
 
 
 class Call(NamedTuple):
-    """A call's messages; both ends stream frames, or neither streams."""
+    """A call's messages, and its kind as gRPC names it, such as `stream_unary`."""
 
     request: Any
     reply: Any
-    streams: bool
+    kind: str
 
 
-CALLS = {
-    "Join": Call(pb.JoinRequest, pb.JoinReply, False),
-    "Prepare": Call(pb.PrepareRequest, pb.PrepareReply, False),
-    "Status": Call(pb.StatusRequest, pb.StatusReply, False),
-    "Train": Call(pb.Frame, pb.Frame, True),
-    "Infer": Call(pb.Frame, pb.Frame, True),
-    "Host": Call(pb.Frame, pb.Frame, True),
-}
+class Service(NamedTuple):
+    """A service: its full name, and its calls by name."""
+
+    name: str
+    calls: dict[str, Call]
 
 
-def stub(channel: grpc.Channel, name: str, meter: Meter) -> Callable[..., Any]:
+def _service(module: Any, name: str) -> Service:
+    descriptor = module.DESCRIPTOR.services_by_name[name]
+    return Service(descriptor.full_name, {method.name: _call(method) for method in descriptor.methods})
+
+
+def _call(method: MethodDescriptor) -> Call:
+    ends = (method.client_streaming, method.server_streaming)
+    kind = "_".join("stream" if streams else "unary" for streams in ends)
+    return Call(GetMessageClass(method.input_type), GetMessageClass(method.output_type), kind)
+
+
+SPLIT = _service(split_pb2, "Split")
+STORE = _service(store_pb2, "Store")
+SERVICE = SPLIT.name
+
+
+def stub(channel: grpc.Channel, name: str, meter: Meter, service: Service = SPLIT) -> Callable[..., Any]:
     """The client's end of a call."""
-    call = CALLS[name]
-    make = channel.stream_stream if call.streams else channel.unary_unary
-    return make(
-        f"/{SERVICE}/{name}",
+    call = service.calls[name]
+    return getattr(channel, call.kind)(
+        f"/{service.name}/{name}",
         request_serializer=meter.serializer(),
         response_deserializer=meter.deserializer(call.reply),
     )
 
 
-def handlers(servicer: Any, meter: Meter) -> grpc.GenericRpcHandler:
+def handlers(servicer: Any, meter: Meter, service: Service = SPLIT) -> grpc.GenericRpcHandler:
     """The server's end of all calls: methods of `servicer` by the calls' names."""
     return grpc.method_handlers_generic_handler(
-        SERVICE, {name: _handler(call, getattr(servicer, name), meter) for name, call in CALLS.items()}
+        service.name,
+        {name: _handler(call, getattr(servicer, name), meter) for name, call in service.calls.items()},
     )
 
 
 def _handler(call: Call, method: Callable[..., Any], meter: Meter) -> grpc.RpcMethodHandler:
-    make = grpc.stream_stream_rpc_method_handler if call.streams else grpc.unary_unary_rpc_method_handler
+    make = getattr(grpc, f"{call.kind}_rpc_method_handler")
     return make(method, meter.deserializer(call.request), meter.serializer())

@@ -5,13 +5,19 @@ from __future__ import annotations
 import grpc
 
 from keras_split.codec import Limits
+from keras_split.roles import Caller
 from keras_split.transport.addresses import check_target, is_loopback
 from keras_split.transport.credentials import Credentials
 from keras_split.transport.options import channel_options
 
 
 def open_channel(
-    target: str, credentials: Credentials | None, *, insecure: bool, limits: Limits
+    target: str,
+    credentials: Credentials | None,
+    *,
+    insecure: bool,
+    limits: Limits,
+    expects: Caller | None = None,
 ) -> grpc.Channel:
     """Opens a channel; gRPC connects when the first call is made.
 
@@ -20,12 +26,16 @@ def open_channel(
         credentials: This client's certificate and the authority that it trusts.
         insecure: Speak without TLS, which is possible on this machine only.
         limits: Ceilings on what the server may send.
+        expects: Who must answer, wherever `target` is: another data owner, whose address is hearsay. None
+            for whoever has a certificate for the host in `target`.
 
     Raises:
         ValueError: No credentials and not `insecure`, both, or `insecure` to another machine.
     """
     check_target(target)
     options = channel_options(limits)
+    if expects is not None:
+        options.append(("grpc.ssl_target_name_override", expects.host_name))
     if not insecure:
         return grpc.secure_channel(target, _required(credentials).channel_credentials(), options)
     if credentials is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import zip_longest
@@ -14,6 +15,10 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from keras_split.errors import AuthenticationFailed
 from keras_split.keyfiles import read_key
+from keras_split.transport.reloading import Reloading
+
+_FILES = ("ca.crt", "tls.crt", "tls.key")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,8 @@ class Credentials:
         root_certificate: Authorities that issue the peers' certificates.
         certificate: This party's certificate, with the intermediate ones after it if there are any.
         private_key: The key of `certificate`, without a passphrase.
+        directory: Where the three were read, and will be read again when the files there have changed:
+            by a server for each new connection, by a client for each new channel.
 
     Example:
         `Credentials.from_directory("certificates/hospital")`
@@ -32,6 +39,7 @@ class Credentials:
     root_certificate: bytes | None = None
     certificate: bytes | None = None
     private_key: bytes | None = field(default=None, repr=False)
+    directory: Path | None = field(default=None, compare=False)
 
     @classmethod
     def from_directory(cls, path: str | Path) -> Credentials:
@@ -50,11 +58,12 @@ class Credentials:
         chain = _parse(folder / "tls.crt", certificate)
         _check_key(folder, key, chain[0])
         _check_chain(folder, chain, _parse(folder / "ca.crt", root))
-        return cls(root, certificate, key)
+        return cls(root, certificate, key, folder)
 
     def channel_credentials(self) -> grpc.ChannelCredentials:
         """For a client's channel."""
-        return grpc.ssl_channel_credentials(self.root_certificate, self.private_key, self.certificate)
+        now = self._newest() or self
+        return grpc.ssl_channel_credentials(now.root_certificate, now.private_key, now.certificate)
 
     def server_credentials(self, require_client_certificate: bool = True) -> grpc.ServerCredentials:
         """For a server's port.
@@ -69,15 +78,37 @@ class Credentials:
             raise ValueError("A server needs `certificate` and `private_key`; one of them is None.")
         if require_client_certificate and self.root_certificate is None:
             raise ValueError("Requiring client certificates needs `root_certificate`, which is None.")
-        return grpc.ssl_server_credentials(
-            [(self.private_key, self.certificate)],
-            self.root_certificate,
-            require_client_certificate,
+        if self.directory is None:
+            pair = [(self.private_key, self.certificate)]
+            return grpc.ssl_server_credentials(pair, self.root_certificate, require_client_certificate)
+        # gRPC asks at each new connection, and goes on with what it has when the answer is None.
+        replaced = Reloading(self.directory, _FILES, self._new_configuration)
+        return grpc.dynamic_ssl_server_credentials(
+            self._configuration(), replaced.changed, require_client_certificate
         )
+
+    def _configuration(self) -> grpc.ServerCertificateConfiguration:
+        return grpc.ssl_server_certificate_configuration(
+            [(self.private_key, self.certificate)], self.root_certificate
+        )
+
+    def _new_configuration(self) -> grpc.ServerCertificateConfiguration | None:
+        newest = self._newest()
+        return newest and newest._configuration()
+
+    def _newest(self) -> Credentials | None:
+        """What the folder holds now; None if that cannot be used."""
+        if self.directory is None:
+            return None
+        try:
+            return Credentials.from_directory(self.directory)
+        except (OSError, ValueError, AuthenticationFailed) as error:
+            _log.warning("The certificates that were read before stay in use: %s", error)
+            return None
 
 
 def _check_present(folder: Path) -> None:
-    missing = [name for name in ("ca.crt", "tls.crt", "tls.key") if not (folder / name).is_file()]
+    missing = [name for name in _FILES if not (folder / name).is_file()]
     if missing:
         raise FileNotFoundError(
             f"{folder} has no {', '.join(missing)}. It should be the folder of one party, such as "

@@ -8,7 +8,7 @@ _KEEPALIVE_MS = 10_000
 _PING_TIMEOUT_MS = 5_000
 
 
-def common_options(limits: Limits) -> list[tuple[str, int]]:
+def common_options(limits: Limits) -> list[tuple[str, int | str]]:
     """Options of both ends."""
     return [
         ("grpc.max_receive_message_length", limits.max_frame_bytes),
@@ -27,18 +27,22 @@ def common_options(limits: Limits) -> list[tuple[str, int]]:
     ]
 
 
-def server_options(limits: Limits) -> list[tuple[str, int]]:
+def server_options(limits: Limits) -> list[tuple[str, int | str]]:
     """Options of a server."""
     return [
         *common_options(limits),
         # Two servers on one port would each get some of the clients.
         ("grpc.so_reuseport", 0),
+        # A client has a handful on each connection; the rest waits on its side.
+        ("grpc.max_concurrent_streams", 100),
+        # Who connects and says nothing holds no thread, but a file descriptor.
+        ("grpc.server_handshake_timeout_ms", 20_000),
         ("grpc.http2.min_ping_interval_without_data_ms", _KEEPALIVE_MS // 2),
         ("grpc.http2.max_ping_strikes", 0),
     ]
 
 
-def channel_options(limits: Limits) -> list[tuple[str, int]]:
+def channel_options(limits: Limits) -> list[tuple[str, int | str]]:
     """Options of a client."""
     return [
         *common_options(limits),

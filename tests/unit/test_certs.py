@@ -78,12 +78,12 @@ def _contents(folder: Path) -> dict[Path, bytes]:
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1"])
 def test_both_ends_know_each_other(pki: Path, host: str) -> None:
     identities = handshake(pki / "server", pki / "alice", host)
-    assert identities == ("keras-split://client/alice", "keras-split://server/server")
+    assert identities == ("keras-split://trainer/alice", "keras-split://server/server")
 
 
 def test_clients_can_serve_each_other(pki: Path) -> None:
     identities = handshake(pki / "alice", pki / "bob")
-    assert identities == ("keras-split://client/bob", "keras-split://client/alice")
+    assert identities == ("keras-split://trainer/bob", "keras-split://trainer/alice")
 
 
 def test_a_server_is_refused_at_an_address_that_its_certificate_lacks(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_server_is_refused_at_an_address_that_its_certificate_lacks(tmp_path: 
 
 def test_a_client_added_later_is_let_in(pki: Path) -> None:
     certs.issue(pki, "carol", role="client")
-    assert handshake(pki / "server", pki / "carol")[0] == "keras-split://client/carol"
+    assert handshake(pki / "server", pki / "carol")[0] == "keras-split://trainer/carol"
 
 
 def test_a_client_of_another_authority_is_refused(pki: Path, other: Path) -> None:
@@ -211,6 +211,11 @@ def test_a_party_needs_an_authority(tmp_path: Path) -> None:
         {"clients": ["a/b"]},
         {"clients": [""]},
         {"clients": ["a" * 65]},
+        {"clients": {"alice": ["alice:50052"]}},
+        {"clients": ["alice"], "inference": ["Alice"]},
+        {"clients": ["store"], "store": ["store.example"]},
+        {"inference": "clinic"},
+        {"store": "store.example"},
         {"days": 0},
         {"days": 10**9},
     ],
@@ -222,6 +227,32 @@ def test_a_wrong_argument_makes_nothing(tmp_path: Path, wrong: dict[str, Any]) -
     assert not (tmp_path / "pki").exists()
 
 
-def test_a_role_is_server_or_client(pki: Path) -> None:
+def test_a_role_is_one_of_the_known(pki: Path) -> None:
     with pytest.raises(ValueError, match="role='relay'"):
         certs.issue(pki, "carol", role="relay")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("role", ["trainer", "inference", "store", "server", "peer"])
+def test_a_certificate_names_its_role(pki: Path, role: certs.Role) -> None:
+    certs.issue(pki, "carol", role=role)
+    assert handshake(pki / "server", pki / "carol")[0] == f"keras-split://{role}/carol"
+
+
+def test_a_whole_set_has_every_role_that_was_asked_for(tmp_path: Path) -> None:
+    certs.create(
+        tmp_path, clients={"a": ["a.example"], "b": []}, inference=["clinic"], store=["store.example"]
+    )
+    found = {path.parent.name: _names(path) for path in tmp_path.glob("*/tls.crt")}
+    assert found == {
+        "server": {*certs.HOSTS, "server.server.keras-split.internal", "keras-split://server/server"},
+        "store": {"store.example", "store.store.keras-split.internal", "keras-split://store/store"},
+        "a": {"a.example", "a.trainer.keras-split.internal", "keras-split://trainer/a"},
+        "b": {*certs.HOSTS, "b.trainer.keras-split.internal", "keras-split://trainer/b"},
+        "clinic": {*certs.HOSTS, "clinic.inference.keras-split.internal", "keras-split://inference/clinic"},
+    }
+
+
+def _names(path: Path) -> set[str]:
+    certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return {str(name.value) for name in names}
