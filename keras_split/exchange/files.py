@@ -1,0 +1,114 @@
+"""Handing over through any file system that fsspec knows, such as an object store."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import secrets
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import fsspec
+
+from keras_split.errors import BlobMissing, ConnectionLost, ProtocolError, Refused, SplitError, StoreFull
+from keras_split.exchange.handover import Hint
+from keras_split.exchange.limits import HandoverLimits
+from keras_split.store.names import check_digest, check_name, check_run
+
+# Where an object appears whole, when all of it has come. Anywhere else a reader could see half a file.
+_WHOLE_OR_ABSENT = {"abfs", "abfss", "az", "gcs", "gs", "memory", "s3", "s3a"}
+_NO_ROOM = (errno.EDQUOT, errno.EFBIG, errno.ENOSPC)
+
+
+class FileHandover:
+    """Puts and gets blobs of a file system.
+
+    Args:
+        url: Folder as fsspec writes it, such as `s3://bucket/prefix`.
+        run: Hex digits.
+        limits: Ceilings. Deadlines and repetitions are those of fsspec's library for the file system.
+        storage: What that library takes: keys, a region, an end point. Empty to use its own configuration.
+
+    Raises:
+        ValueError: fsspec knows no such file system.
+        ImportError: Its library is not installed.
+    """
+
+    address = ""
+
+    def __init__(self, url: str, run: str, limits: HandoverLimits, storage: Mapping[str, Any] | None = None):
+        self._files, root = fsspec.core.url_to_fs(url, **(storage or {}))
+        self._folder = f"{root.rstrip('/')}/{check_run(run)}"
+        self._limits = limits
+        # Without what may stand before the host: a user's name and password.
+        self._shown = f"{url.partition('://')[0]}://{root.rpartition('@')[2]}"
+
+    def put(self, name: str, blob: bytes) -> None:
+        """Keeps a blob, and reads it again to be sure."""
+        check_digest(blob, check_name(name), "This side")
+        if self._is_there(name):
+            return
+        with self._explained():
+            self._write(self._path(name), blob)
+        self.get(name)
+
+    def get(self, name: str, hint: Hint | None = None) -> bytes:
+        """Reads a blob, whoever made it."""
+        del hint
+        path, ceiling = self._path(check_name(name)), self._limits.max_blob_bytes
+        with self._explained():
+            # One byte more than is allowed, which tells a blob that is too large from one that is not.
+            blob = self._files.cat_file(path, start=0, end=ceiling + 1)
+        if len(blob) > ceiling:
+            raise ProtocolError(
+                f"{self._shown} offers a blob above this side's ceiling of {ceiling:,} bytes."
+            )
+        return check_digest(blob, name, self._shown)
+
+    def close(self) -> None:
+        """Its library keeps connections for others who use the same file system."""
+
+    def _path(self, name: str) -> str:
+        return f"{self._folder}/{name}"
+
+    def _is_there(self, name: str) -> bool:
+        try:
+            return bool(self.get(name))
+        except (BlobMissing, ProtocolError):
+            return False  # What a broken put has left is written over.
+
+    def _write(self, path: str, blob: bytes) -> None:
+        if _WHOLE_OR_ABSENT.intersection(_protocols(self._files)):
+            return self._files.pipe_file(path, blob)
+        self._files.makedirs(self._folder, exist_ok=True)
+        temporary = f"{path}.writing-{secrets.token_hex(8)}"
+        try:
+            self._files.pipe_file(temporary, blob)
+            self._files.mv(temporary, path)
+        except BaseException:
+            with contextlib.suppress(Exception):
+                self._files.rm_file(temporary)
+            raise
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Each library of fsspec has exceptions of its own."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise BlobMissing(f"There is no such blob in {self._shown}, or no longer.") from error
+        except Exception as error:
+            raise _translated(error, self._shown) from error
+
+
+def _protocols(files: Any) -> tuple[str, ...]:
+    return (files.protocol,) if isinstance(files.protocol, str) else tuple(files.protocol)
+
+
+def _translated(error: Exception, shown: str) -> SplitError:
+    reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    if isinstance(error, PermissionError):
+        return Refused(f"{shown} does not let this data owner in ({reason}). Check its keys and rights.")
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        return StoreFull(f"{shown} is full ({reason}). The blobs that are there stay.")
+    return ConnectionLost(f"{shown} cannot be used now ({reason}). Check the address and the line.")
