@@ -60,6 +60,15 @@ def unpack(frames: Iterator[pb.Frame], limits: Limits) -> Message | None:
     return Message(first.header, list(_views(buffer, specs)))
 
 
+def declared_bytes(header: pb.Header, limits: Limits) -> int:
+    """The bytes of tensors that follow a header.
+
+    Raises:
+        ProtocolError: Tensors that `unpack` refuses.
+    """
+    return sum(_byte_count(*spec) for spec in _checked_specs(header.tensors, limits))
+
+
 def _in_order(array: np.ndarray) -> np.ndarray:
     """C-contiguous, in this machine's byte order."""
     return np.ascontiguousarray(array, array.dtype.newbyteorder("="))

@@ -46,7 +46,7 @@ def _describe(node: Any, leaves: list[Any]) -> Any:
 def _rebuild(node: Any, leaves: Sequence[Any]) -> Any:
     if node is None:
         return None
-    if isinstance(node, int) and node >= 0:
+    if type(node) is int and node >= 0:
         return leaves[node]
     ((kind, children),) = node.items()
     if kind == "dict":

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import json
 from collections.abc import Callable
 from typing import Any
 
+from keras_split.codec import read_document
 from keras_split.errors import Refused, TopologyError
 from keras_split.topology import TopologyLimits, validate, validate_settings
 
@@ -46,9 +46,10 @@ class Admission:
 
         Raises:
             TopologyError: They are not plainly Keras' own.
+            ProtocolError: They are not JSON.
         """
         if self._checks_settings:
-            validate_settings(json.loads(text), whose="client")
+            validate_settings(read_document(text, "The compile settings"), whose="client")
 
 
 def nobody() -> Admission:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import shutil
 import threading
@@ -16,7 +15,9 @@ from keras_split.errors import Refused, TopologyError
 from keras_split.numerics import Numerics
 from keras_split.partition import Part, named_variables
 from keras_split.server.admission import Admission
-from keras_split.server.served import Served, ServingOptions
+from keras_split.server.options import ServingOptions
+from keras_split.server.placed import read_placed
+from keras_split.server.served import Served
 from keras_split.state import Shelf, write
 
 
@@ -47,11 +48,12 @@ class Hosting:
         Raises:
             Refused: This server takes none, or not so.
             TopologyError: A body that cannot or must not be built here.
+            ProtocolError: A description that is not one of a body.
         """
-        config = self._admission.admit(json.loads(body_json), folder)
+        config = self._admission.admit(read_placed(body_json), folder)
         # As hard to guess as a key: who knows it may use the body.
         name = f"{config['topology']['name']}-{secrets.token_hex(16)}"
-        served = self._build(config, Path(folder) if folder else self._folder(name), state)
+        served = self._built(config, Path(folder) if folder else self._folder(name), state)
         with self._lock:
             self._models[name] = served
         return name
@@ -89,6 +91,15 @@ class Hosting:
     def _folder(self, name: str) -> Path:
         # The part before is the client's choice, and might lead out of here.
         return self._scratch / name.rpartition("-")[2]
+
+    def _built(self, config: dict[str, Any], folder: Path, state: list[np.ndarray]) -> Served:
+        try:
+            return self._build(config, folder, state)
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+            raise TopologyError(
+                "The parts of the body's description do not belong together. Do both sides run the same "
+                f"version? {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            ) from error
 
     def _build(self, config: dict[str, Any], folder: Path, state: list[np.ndarray]) -> Served:
         numerics = Numerics(**config["numerics"])

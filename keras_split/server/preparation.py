@@ -50,7 +50,9 @@ def read_signature(request: pb.PrepareRequest, topology: dict[str, Any], limits:
         ProtocolError: They can't be this model's.
     """
     frontier = topology["frontier"]
-    inputs = tuple(_read_input(spec, limits) for spec in request.inputs[: limits.max_tensors])
+    if len(request.inputs) > limits.max_tensors:
+        raise ProtocolError(f"{len(request.inputs)} tensors in a request; at most {limits.max_tensors}.")
+    inputs = tuple(_read_input(spec, limits) for spec in request.inputs)
     smashed = [each for each in inputs if each.role == "smashed"]
     if len(smashed) != len(frontier):
         raise ProtocolError(f"{len(smashed)} frontier tensors; this model has {len(frontier)}.")

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from keras_split.codec import read_document
 from keras_split.errors import TopologyError
 from keras_split.segment import Settings
 
@@ -34,9 +35,10 @@ def parse_settings(text: str) -> Settings:
 
     Raises:
         TopologyError: An object that this process cannot build.
+        ProtocolError: The text is not JSON.
     """
     try:
-        config = json.loads(text)
+        config = read_document(text, "The compile settings", finite=False)
         found: dict[str, Any] = {
             name: keras.saving.deserialize_keras_object(config.get(name))
             for name in ("optimizer", "loss", "loss_weights")

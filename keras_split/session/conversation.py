@@ -29,11 +29,12 @@ class Conversation:
 
     def __init__(self, open_stream: Callable[[Iterator[pb.Frame]], Any], target: str, limits: Limits):
         self._requests: queue.SimpleQueue[pb.Frame | None] = queue.SimpleQueue()
-        self._call = open_stream(iter(self._requests.get, None))
+        self._open_stream = open_stream
+        self._call: Any = None
         self._target = target
         self._limits = limits
         self._count = 0
-        self._deadline = _Deadline(self._call.cancel)
+        self._deadline = _Deadline(self._cancel)
 
     def ask(
         self, header: pb.Header, tensors: Sequence[np.ndarray], replies: Collection[str], seconds: float
@@ -49,6 +50,9 @@ class Conversation:
         Raises:
             SplitError: The stream is of no use afterwards.
         """
+        if self._call is None:
+            # Not before there is something to say: a server waits for it, though not for long.
+            self._call = self._open_stream(iter(self._requests.get, None))
         self._count += 1
         header.request = self._count
         try:
@@ -65,7 +69,7 @@ class Conversation:
         self._requests.put(None)
         try:
             with self._deadline.within(1.0):
-                next(self._call, None)
+                next(self._call or iter(()), None)
         except grpc.RpcError:
             pass  # It is over either way.
         self._deadline.stop()
@@ -73,8 +77,12 @@ class Conversation:
     def _abandon(self) -> None:
         """Ends the call at the server as well, which would otherwise wait for the next request."""
         self._deadline.stop()
-        self._call.cancel()
+        self._cancel()
         self._requests.put(None)
+
+    def _cancel(self) -> None:
+        if self._call is not None:
+            self._call.cancel()
 
     def _checked(self, message: Message, replies: Collection[str]) -> Message:
         if message.header.WhichOneof("content") not in replies or message.header.request != self._count:

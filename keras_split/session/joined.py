@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from keras_split._proto.v1 import split_pb2 as pb
+from keras_split.codec import read_document
+from keras_split.digest import digest_of
+from keras_split.errors import TopologyError
+
 
 @dataclass(frozen=True)
 class Joined:
@@ -25,3 +30,25 @@ class Joined:
     accepts_settings: bool
     body: dict[str, Any]
     version: int
+
+    @classmethod
+    def of(cls, reply: pb.JoinReply, target: str) -> Joined:
+        """From the wire.
+
+        Raises:
+            ProtocolError: A description that is not JSON.
+            TopologyError: The topology is not what its digest says.
+        """
+        topology = read_document(reply.topology_json, f"The topology from {target}")
+        digest = digest_of(topology)
+        if digest != reply.topology_digest:
+            raise TopologyError(f"{target} sent a topology that does not match its digest.")
+        settings, whose = reply.settings_json, f"The compile settings from {target}"
+        return cls(
+            topology=topology,
+            digest=digest,
+            settings=read_document(settings, whose, finite=False) if settings else None,
+            accepts_settings=reply.accepts_settings,
+            body=read_document(reply.body_json, f"The description of the body from {target}"),
+            version=reply.version,
+        )

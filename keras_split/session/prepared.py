@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.codec import (
+    Limits,
     flatten_structure,
     from_wire_dtype,
     to_wire_dtype,
@@ -19,6 +20,8 @@ from keras_split.codec import (
 from keras_split.errors import ProtocolError
 from keras_split.segment import Input, Output
 
+# Of shapes; how much may be sent is for each session to say.
+_LIMITS = Limits()
 _MODES = {"train": pb.TRAIN, "test": pb.TEST, "predict": pb.PREDICT}
 _INPUT_ROLES = {
     "smashed": pb.SMASHED,
@@ -96,7 +99,7 @@ class Prepared:
         """
         outputs = tuple(_read_output(spec) for spec in reply.outputs)
         _check_cut_gradients(outputs, exchange.smashed)
-        count = sum(each.role == "output" for each in outputs)
+        count = _count_outputs(outputs)
         structure = unflatten_structure(range(count), reply.outputs_structure)
         return cls(reply.signature, outputs, structure, exchange)
 
@@ -126,6 +129,16 @@ class Prepared:
                     "version, and is the address right?"
                 )
         return list(values)
+
+
+def _count_outputs(outputs: tuple[Output, ...]) -> int:
+    """How many outputs there are, each with a place of its own, and notes on these alone."""
+    places = [each.index for each in outputs if each.role == "output"]
+    if sorted(places) != list(range(len(places))):
+        raise ProtocolError("The server announces outputs of the model that are not numbered from 0.")
+    if any(each.role in ("logits", "mask") and each.index not in places for each in outputs):
+        raise ProtocolError("The server announces logits or a mask of an output that it does not announce.")
+    return len(places)
 
 
 def _check_cut_gradients(outputs: tuple[Output, ...], smashed: tuple[Input, ...]) -> None:
@@ -172,6 +185,10 @@ def _write_input(each: Input) -> pb.TensorSpec:
 def _read_output(spec: pb.TensorSpec) -> Output:
     if spec.role not in _OUTPUT_ROLES:
         raise ProtocolError("The server describes a tensor without a role.")
+    if len(spec.dims) > _LIMITS.max_rank or any(
+        size == 0 or not -1 <= size <= _LIMITS.max_dimension for size in spec.dims
+    ):
+        raise ProtocolError(f"The server announces a tensor of shape {list(spec.dims[:9])}.")
     shape = tuple(None if size == -1 else size for size in spec.dims)
     dtype = from_wire_dtype(spec.dtype).name
     return Output(_OUTPUT_ROLES[spec.role], shape, dtype, spec.index, tuple(spec.rank))

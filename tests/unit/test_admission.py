@@ -122,7 +122,7 @@ def test_numerics_that_are_refused_leave_the_servers_own(hosting: Hosting) -> No
     before = Numerics.current()
     body, state = body_of(model())
     body["numerics"] |= {"floatx": "float64", "image_data_format": "sideways"}
-    with pytest.raises(ValueError, match="sideways"):
+    with pytest.raises(TopologyError, match="sideways"):
         hosting.host(json.dumps(body), "", state)
     assert Numerics.current() == before
 
