@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from keras_split.errors import Refused
 from keras_split.model.connection import Connection
 from keras_split.model.settings import check_same
 from keras_split.partition import Part, Partition, named_variables
-from keras_split.session import Session
+from keras_split.session import Joined, Session
 from keras_split.state import Ticket, write
 from keras_split.topology import validate_settings
 
@@ -49,6 +50,10 @@ class Halves:
             self._pending = None
         return session
 
+    def joined(self) -> Joined:
+        """What the server told."""
+        return self._connection.joined()
+
     def move(self, connection: Connection) -> None:
         """Continues with another server, which must have the same topology and settings."""
         joined = connection.joined()
@@ -68,6 +73,8 @@ class Halves:
             return {}
         # At each join anew: a server may say something else at the next one.
         settings = validate_settings(self._connection.joined().settings or {})
+        # Of a copy: a schedule's config becomes the schedule itself while Keras reads it.
+        settings = copy.deepcopy(settings)
         return {name: keras.saving.deserialize_keras_object(each) for name, each in settings.items()}
 
     def settle(self, settings: dict[str, Any]) -> None:
@@ -140,7 +147,8 @@ class Halves:
         if not self._connection.is_possible:
             return " Server: not connected"
         body = self._connection.joined().body
-        names = [name for name, kind, _ in body["layers"] if kind != "InputLayer"]
+        # Names are the server's, and a terminal obeys some characters.
+        names = [ascii(name)[1:-1] for name, kind, _ in body["layers"] if kind != "InputLayer"]
         shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
         target = self._connection.session().target
         return f" Server {target} holds {body['parameters']:,} parameters in: {shown}"

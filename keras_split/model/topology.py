@@ -1,9 +1,8 @@
-"""From a server's topology to the client's parts, with suspicion."""
+"""From a server's offer to the client's parts."""
 
 from __future__ import annotations
 
 import secrets
-from dataclasses import replace
 from typing import Any
 
 import keras
@@ -11,44 +10,38 @@ import keras
 from keras_split.errors import TopologyError
 from keras_split.partition import Part
 from keras_split.state.secret import initialise
-from keras_split.topology import TopologyLimits, validate
+from keras_split.topology import Offer, Topology
 
 Shapes = list[tuple[list[int | None], str]]
 
 
-def build_parts(topology: dict[str, Any], custom_layers: dict[str, type] | None) -> tuple[Part, Part | None]:
-    """Validates a topology and builds head and tail, with weights that the server cannot know.
+def build_parts(offer: Offer, custom_layers: dict[str, type] | None) -> tuple[Part, Part | None]:
+    """Builds head and tail of a validated offer, with weights that the server cannot know.
 
     Raises:
-        TopologyError: The topology must not be run, or does not make sense.
+        TopologyError: Keras cannot build them, or they do not fit what is described around them.
     """
-    try:
-        return _build(topology, custom_layers)
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
-        raise TopologyError(f"The server's topology is not complete ({type(error).__name__}).") from None
-
-
-def _build(topology: dict[str, Any], custom_layers: dict[str, type] | None) -> tuple[Part, Part | None]:
-    second = _described(topology["second_frontier"])
-    kept = second[len(second) - topology["kept"] :]
-    # What the tail reads of the head shows in the gradients that go up, so that no raw input may be
-    # among it either.
-    head = _part(topology["head"], TopologyLimits(), custom_layers)
-    if _shapes(head.model.outputs) != [*_described(topology["frontier"]), *kept]:
+    config = offer.config
+    second = _described(config["second_frontier"])
+    kept = second[len(second) - config["kept"] :]
+    head = _part(config["head"], offer.head, custom_layers)
+    if _shapes(head.model.outputs) != [*_described(config["frontier"]), *kept]:
         raise TopologyError("The head that the server describes does not produce its frontier.")
-    if not topology["second_cut"]:
+    if offer.tail is None:
         return head, None
-    # Nothing that comes out of the tail leaves this process.
-    tail = _part(topology["tail"], replace(TopologyLimits(), mixing="none"), custom_layers)
+    tail = _part(config["tail"], offer.tail, custom_layers)
     if _shapes(tail.model.inputs) != second:
         raise TopologyError("The tail that the server describes does not fit its body.")
     return head, tail
 
 
-def _part(config: dict[str, Any], limits: TopologyLimits, custom_layers: dict[str, type] | None) -> Part:
-    checked = validate(config["model"], limits=limits, custom_layers=custom_layers)
-    with keras.saving.custom_object_scope(custom_layers or {}):
-        part = Part.from_config({**config, "model": checked.config})
+def _part(config: dict[str, Any], checked: Topology, custom_layers: dict[str, type] | None) -> Part:
+    try:
+        with keras.saving.custom_object_scope(custom_layers or {}):
+            part = Part.from_config({**config, "model": checked.config})
+    except Exception as error:
+        # Whatever Keras raises for options that fit one by one and not together: nobody built this model.
+        raise TopologyError(f"Keras cannot build the server's topology ({type(error).__name__}).") from error
     initialise(part.model, secrets.token_bytes(32))
     return part
 

@@ -30,7 +30,7 @@ _TENSOR_CHECKS: dict[str, Check] = {
     "dtype": choice(*TENSOR_DTYPES),
 }
 _SMALL = integer(0, 4096)
-_REQUIRED = {Kind.TENSOR, Kind.TENSORS, Kind.STRUCTURE, Kind.OPERAND, Kind.INDEX}
+NEEDED = {Kind.TENSOR, Kind.TENSORS, Kind.STRUCTURE, Kind.OPERAND, Kind.INDEX}
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def read_call(value: Any, signature: Signature) -> Call:
 def _complete(positional: dict[str, Any], named: dict[str, Any], signature: Signature) -> Call:
     arguments = {**positional, **named}
     for name, kind in signature:
-        if kind in _REQUIRED and name not in arguments:
+        if kind in NEEDED and name not in arguments:
             raise Refusal(f"missing. Expected: {kind.value}", f"call.{name}")
     if next(leaves(arguments, Reference), None) is None:
         raise Refusal("a call without any tensor. Allowed: calls on tensors of the same model")

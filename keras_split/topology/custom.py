@@ -9,6 +9,7 @@ estimated from the largest numbers around it.
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 from keras_split.topology.calls import leaves
@@ -32,7 +33,7 @@ from keras_split.topology.objects import (
     kernel_initializer,
     regularizer,
 )
-from keras_split.topology.rules import STRUCTURE_OF_INPUTS, Effect, Rule, Shapes
+from keras_split.topology.rules import MANY, STRUCTURE_OF_INPUTS, Effect, Rule, Shapes
 
 _INTEGER = integer(-(1 << 16), 1 << 16)
 _SCALAR = optional(either(boolean, number()))
@@ -41,6 +42,10 @@ _OBJECTS: dict[str, Check] = {
     "keras.regularizers": regularizer,
     "keras.constraints": constraint,
 }
+
+
+# A bias may start at zero, and so may what only shifts or scales; any other weight must be drawn.
+_MAY_START_AT_A_CONSTANT = re.compile("bias|beta|gamma|alpha|scale|moving")
 
 
 def custom_rule(layer_class: type, config: Options) -> tuple[Rule, Options]:
@@ -59,7 +64,7 @@ def custom_rule(layer_class: type, config: Options) -> tuple[Rule, Options]:
 
     def infer(_: Options, shapes: Shapes) -> Effect:
         sizes = sorted([1, *named, *_widths(shapes.get("inputs"))])
-        return Effect((), 4 * math.prod(sizes[-2:]), mixes)
+        return Effect((), 4 * math.prod(sizes[-2:]), window=MANY if mixes else 0)
 
     return Rule(infer, {}, call=STRUCTURE_OF_INPUTS), options
 
@@ -78,7 +83,7 @@ def _read(name: str, value: Any) -> Any:
     try:
         if name in COMMON:
             return COMMON[name](value)
-        return _plain(value, is_kernel="kernel" in name or "embedding" in name)
+        return _plain(value, is_kernel=not _MAY_START_AT_A_CONSTANT.search(name))
     except Refusal as refusal:
         raise refusal.under(ascii(name)) from None
 

@@ -23,7 +23,7 @@ def functional_graph(options: Options, parts: Parts, calls: Calls, limits: Topol
     """
     inputs = _ends(options["input_layers"], parts, calls, "input_layers")
     outputs = _ends(options["output_layers"], parts, calls, "output_layers")
-    named = [each.layer for each in leaves(inputs, Reference) if each.tensor == 0]
+    named = [each.layer for each in leaves(inputs, Reference)]
     layers = {name for name, part in parts.items() if part.rule is INPUT_RULE}
     if len(named) > limits.max_inputs or sorted(named) != sorted(layers):
         raise Refusal(f"its input_layers are not its InputLayers, each once and at most {limits.max_inputs}")
@@ -50,6 +50,6 @@ def _end(value: list[Any], parts: Parts, calls: Calls, option: str) -> Reference
     last = first + max(len(calls[name]), 1) - 1
     if type(node) is not int or not first <= node <= last:
         raise refused(node, f"a call of {name!r}, from {first} to {last}").under(option)
-    if type(tensor) is not int or not 0 <= tensor < 4096:
+    if type(tensor) is not int or not 0 <= tensor < (1 if parts[name].rule is INPUT_RULE else 4096):
         raise refused(tensor, f"an output of {name!r}").under(option)
     return Reference(name, node - first, tensor)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras_split.topology.calls import Reference, leaves, mapped
+from keras_split.topology.calls import NEEDED, Reference, leaves, mapped
 from keras_split.topology.checks import Options, Refusal
-from keras_split.topology.leaks import Arguments, Leaks
+from keras_split.topology.leaks import Leaks
 from keras_split.topology.limits import TopologyLimits
+from keras_split.topology.masks import check_masks
 from keras_split.topology.meter import Meter
 from keras_split.topology.objects import policy_name
-from keras_split.topology.parts import Graph, Part
+from keras_split.topology.parts import Arguments, Graph, Part
 from keras_split.topology.reader import INPUT_RULE
 from keras_split.topology.rules import Effect, Kind
 from keras_split.topology.shapes import BATCH, Dim, Shape, text
@@ -34,12 +35,14 @@ class Evaluation:
         assert model.graph is not None
         self._limits = limits
         self.meter = Meter(limits)
+        # Outputs of each layer at its first call, and its parameters.
+        self.ran: dict[Part, tuple[tuple[Value, ...], int]] = {}
         inputs = {
             name: self._input(part, Trace(raw=frozenset([name]), source=name))
             for name, part in model.graph.parts.items()
             if part.rule is INPUT_RULE
         }
-        self._leaks = Leaks(inputs)
+        self._leaks = Leaks(inputs, limits.mixing)
         try:
             self.outputs = self._run(model.graph, inputs)
         except Refusal as refusal:
@@ -81,7 +84,9 @@ class Evaluation:
         return mapped(graph.outputs, resolve)
 
     def _apply(self, part: Part, arguments: Arguments, declared: Any = None) -> tuple[Value, ...]:
-        self.meter.call()
+        self.meter.call(sum(1 for _ in leaves(arguments, Value)))
+        may_be_raw = self._limits.mixing == "none"
+        check_masks(part.rule.call, part.options, arguments, may_be_raw=may_be_raw)
         if part.graph is not None:
             return self._model(part.graph, arguments)
         if part.kind == "TimeDistributed" and part.inner:
@@ -94,12 +99,13 @@ class Evaluation:
         effect = part.rule.infer(part.options, _shapes(part, arguments))
         if part.is_custom:
             effect = self._custom(effect, arguments, declared)
-        mixes = effect.mixes and (part.trainable or self._limits.mixing != "trainable")
-        operation = part.kind if part.is_operation else ""
-        trace = self._leaks.through(operation, part.rule.call, arguments, mixes=mixes)
+        window = effect.window if part.trainable or self._limits.mixing != "trainable" else 0
+        trace = self._leaks.through(part, arguments, window, effect.shapes)
         dtype = _dtype(part, arguments)
         outputs = tuple(Value(shape, dtype, trace) for shape in effect.shapes)
+        self.meter.handles(len(outputs))
         self.meter.ran(part, effect, outputs)
+        self.ran.setdefault(part, (outputs, effect.parameters))
         return outputs
 
     def _custom(self, effect: Effect, arguments: Arguments, declared: Any) -> Effect:
@@ -107,7 +113,7 @@ class Evaluation:
         first = next(leaves(arguments, Value)).shape
         last = max(declared, default=0)
         shapes = tuple(self._declared(declared[at]) if declared.get(at) else first for at in range(last + 1))
-        return Effect(shapes, effect.parameters, effect.mixes)
+        return Effect(shapes, effect.parameters, effect.window)
 
     def _model(self, graph: Graph, arguments: Arguments) -> tuple[Value, ...]:
         given = _matched(graph, arguments["inputs"])
@@ -130,7 +136,7 @@ class Evaluation:
         if len(sequence.shape) < 3:
             raise Refusal(f"it gets {text(sequence.shape)}. Allowed: rank 3 and more")
         (name, kind), *rest = inner.rule.call
-        if kind not in (Kind.TENSOR, Kind.STRUCTURE):
+        if kind not in (Kind.TENSOR, Kind.STRUCTURE) or any(each in NEEDED for _, each in rest):
             raise Refusal(f"its layer {inner.kind} does not take one tensor")
         step = {name: _one_step(sequence)}
         if mask is not None and "mask" in dict(rest):

@@ -55,6 +55,8 @@ def indexed(shape: Shape, key: Any) -> Shape:
         raise Refusal(f"its index has more parts than {text(shape)} has dimensions")
     if not any(_is(part, "__ellipsis__") for part in parts):
         parts = [*parts, {"class_name": "__ellipsis__", "config": {}}]
+    if not _keeps_batch(parts, consuming, len(shape)):
+        raise Refusal("its index takes the batch apart. Allowed: `:` or an ellipsis in the first place")
     left, result = list(shape), []
     for part in parts:
         if part is None:
@@ -66,6 +68,12 @@ def indexed(shape: Shape, key: Any) -> Shape:
         else:
             result += _picked(left.pop(0), part)
     return tuple(result)
+
+
+def _keeps_batch(parts: list[Any], consuming: int, rank: int) -> bool:
+    if _is(parts[0], "__ellipsis__"):
+        return consuming < rank
+    return _is(parts[0], "__slice__") and not any(value is not None for value in parts[0]["config"].values())
 
 
 def _picked(dim: Dim, part: Any) -> list[Dim]:

@@ -19,7 +19,7 @@ from keras_split.topology.checks import (
 )
 from keras_split.topology.objects import vectors, weights
 from keras_split.topology.rules import Effect, Kind, Rule, Shapes, Signature
-from keras_split.topology.shapes import Dim, Shape, at_rank, elements, fixed
+from keras_split.topology.shapes import Dim, Shape, at_rank, elements, fixed, index
 
 _FLAGS: Signature = (
     ("return_attention_scores", Kind.FLAG),
@@ -68,7 +68,8 @@ def _multi_head(options: Options, shapes: Shapes) -> Effect:
     if options.get("use_gate", False):
         count += _projections(options, _width(query), heads, value_dim)
     count += (heads * value_dim + int(options.get("use_bias", True))) * width
-    return _attended(shapes, (*query[:-1], *map(Dim, tail)), count, heads)
+    output = (*query[:-1], *map(Dim, tail))
+    return _attended(options, shapes, output, count)
 
 
 def _grouped(options: Options, shapes: Shapes) -> Effect:
@@ -84,15 +85,26 @@ def _grouped(options: Options, shapes: Shapes) -> Effect:
     if options.get("use_gate", False):
         count += _projections(options, _width(query), heads, size)
     count += (heads * size + int(options.get("use_bias", True))) * _width(query)
-    return _attended(shapes, query, count, heads)
+    return _attended(options, shapes, query, count)
 
 
-def _attended(shapes: Shapes, output: Shape, count: int, heads: int) -> Effect:
+def _attended(options: Options, shapes: Shapes, output: Shape, count: int) -> Effect:
     query, value = shapes["query"], shapes["value"]
+    heads = options.get("num_heads") or options["num_query_heads"]
     scores = (query[0], Dim(heads), query[1], query[1])
     scratch = heads * elements(query[:-1]) * elements(value[:-1])
     outputs = (output, scores) if shapes.get("return_attention_scores") else (output,)
-    return Effect(outputs, count, mixes=True, scratch=scratch)
+    return Effect(outputs, count, _width(value) * _attended_steps(options, shapes), scratch)
+
+
+def _attended_steps(options: Options, shapes: Shapes) -> int:
+    """Places that each query surely looks at; a mask may leave it but one."""
+    if shapes.get("attention_mask") is not None or options.get("sliding_window"):
+        return 1
+    value = shapes["value"]
+    named = options.get("attention_axes") or list(range(1, len(value) - 1))
+    places = {index(value, at) for at in (named if isinstance(named, list) else [named])}
+    return math.prod(value[at].size for at in places)
 
 
 def _weighted_sum(options: Options, shapes: Shapes) -> Effect:

@@ -67,8 +67,31 @@ def windowed(options: Options, image: Image) -> list[Dim]:
     ]
 
 
+def taps(options: Options, image: Image) -> int:
+    """Values of one channel that a window surely sees; a wide dilation reaches past the border."""
+    if options.get("padding", "valid") == "valid":
+        return math.prod(options["kernel_size"])
+    rates = _dilation(options, len(image.spatial))
+    return math.prod(
+        min(size, max(1, dim.size // rate))
+        for dim, size, rate in zip(image.spatial, options["kernel_size"], rates, strict=True)
+    )
+
+
+def dilated(options: Options, image: Image) -> int:
+    """Values that TensorFlow holds to dilate a kernel: it pads the image as far as the kernel reaches."""
+    rates = _dilation(options, len(image.spatial))
+    if max(rates) == 1:
+        return 0
+    reach = (
+        dim.size + size * rate
+        for dim, size, rate in zip(image.spatial, options["kernel_size"], rates, strict=True)
+    )
+    return 2 * math.prod(reach) * image.channels.size
+
+
 def _dilation(options: Options, rank: int) -> list[int]:
-    return options.get("dilation_rate", [1] * rank)
+    return options.get("dilation_rate") or [1] * rank
 
 
 def _convolution(options: Options, shapes: Shapes) -> Effect:
@@ -80,7 +103,9 @@ def _convolution(options: Options, shapes: Shapes) -> Effect:
     fan_in = math.prod(options["kernel_size"]) * (channels // groups)
     shape = image.with_(windowed(options, image), Dim(filters))
     # A convolution that sees one value at a time only scales the raw data.
-    return Effect((shape,), fan_in * filters + _bias(options, filters), mixes=fan_in > 1)
+    window = taps(options, image) * (channels // groups)
+    count = fan_in * filters + _bias(options, filters)
+    return Effect((shape,), count, window, dilated(options, image))
 
 
 def _bias(options: Options, size: int) -> int:
@@ -92,7 +117,7 @@ def _transposed(options: Options, shapes: Shapes) -> Effect:
     channels, filters = fixed(image.channels, "number of channels"), options["filters"]
     count = math.prod(options["kernel_size"]) * channels * filters + _bias(options, filters)
     shape = image.with_(_transposed_lengths(options, image), Dim(filters))
-    return Effect((shape,), count, mixes=channels > 1)
+    return Effect((shape,), count, channels, dilated(options, image))
 
 
 def _transposed_lengths(options: Options, image: Image) -> list[Dim]:
@@ -110,19 +135,21 @@ def _transposed_lengths(options: Options, image: Image) -> list[Dim]:
 
 def _depthwise(options: Options, shapes: Shapes) -> Effect:
     image = Image.of(shapes["inputs"], len(options["kernel_size"]), options)
-    window = math.prod(options["kernel_size"])
     width = fixed(image.channels, "number of channels") * options.get("depth_multiplier", 1)
+    count = math.prod(options["kernel_size"]) * width + _bias(options, width)
     shape = image.with_(windowed(options, image), Dim(width))
-    return Effect((shape,), window * width + _bias(options, width), mixes=window > 1)
+    return Effect((shape,), count, taps(options, image), dilated(options, image))
 
 
 def _separable(options: Options, shapes: Shapes) -> Effect:
     image = Image.of(shapes["inputs"], len(options["kernel_size"]), options)
-    window, filters = math.prod(options["kernel_size"]), options["filters"]
-    width = fixed(image.channels, "number of channels") * options.get("depth_multiplier", 1)
-    count = window * width + width * filters + _bias(options, filters)
+    size, filters = math.prod(options["kernel_size"]), options["filters"]
+    channels = fixed(image.channels, "number of channels")
+    width = channels * options.get("depth_multiplier", 1)
+    count = size * width + width * filters + _bias(options, filters)
     shape = image.with_(windowed(options, image), Dim(filters))
-    return Effect((shape,), count, mixes=window * width > 1)
+    # The multiplier makes copies of a channel, which are no further values.
+    return Effect((shape,), count, taps(options, image) * channels, dilated(options, image))
 
 
 def window_options(rank: int, *paddings: str) -> dict[str, Check]:

@@ -19,8 +19,8 @@ from keras_split.topology.checks import (
     refused,
 )
 from keras_split.topology.objects import activation, vectors, weights
-from keras_split.topology.rules import Effect, Rule, Shapes
-from keras_split.topology.shapes import Dim, Shape, at_rank, elements, fixed
+from keras_split.topology.rules import MANY, Effect, Rule, Shapes
+from keras_split.topology.shapes import Dim, Shape, at_rank, fixed
 
 _LETTERS = "([a-zA-Z]{1,8})"
 _TERM = rf"(\.\.\.)?{_LETTERS}(\.\.\.)?"
@@ -32,13 +32,12 @@ def _dense(options: Options, shapes: Shapes) -> Effect:
     width = fixed(shape[-1], "last dimension")
     count = width * units + (units if options.get("use_bias", True) else 0)
     # On an image of one channel, a Dense layer would scale each pixel and hide nothing.
-    mixes = width > 1 or elements(shape) == 1
-    return Effect(((*shape[:-1], Dim(units)),), count, mixes)
+    return Effect(((*shape[:-1], Dim(units)),), count, window=width)
 
 
 def _embedding(options: Options, shapes: Shapes) -> Effect:
     rows, width = options["input_dim"], options["output_dim"]
-    return Effect(((*shapes["inputs"], Dim(width)),), rows * width, mixes=True)
+    return Effect(((*shapes["inputs"], Dim(width)),), rows * width, window=MANY)
 
 
 def _equation(value: Any) -> str:
@@ -50,6 +49,8 @@ def _equation(value: Any) -> str:
         raise refused(value, "'...' on the same side of input and output")
     if lefts[0] and rights[0] or any(len(set(match[at])) < len(match[at]) for at in (2, 4, 6)):
         raise refused(value, "one '...' at most, and each letter once")
+    if not lefts[0] and match[2][0] != match[6][0]:
+        raise refused(value, "the batch as the first letter of input and output")
     return value
 
 
@@ -95,8 +96,8 @@ def _einsum_effect(
     if not set(biases) <= sizes.keys():
         raise Refusal(f"bias_axes {biases!r} names letters that the output does not have")
     bias = math.prod(fixed(sizes[letter], f"dimension {letter!r}") for letter in biases)
-    mixes = math.prod(sizes[letter].size for letter in contracted) > 1
-    return Effect((output,), count + (bias if biases else 0), mixes)
+    window = math.prod(sizes[letter].size for letter in contracted) if contracted else 0
+    return Effect((output,), count + (bias if biases else 0), window)
 
 
 def _bias_axes(value: Any) -> str:

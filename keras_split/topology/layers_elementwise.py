@@ -41,7 +41,7 @@ from keras_split.topology.rules import (
     one_input,
     unchanged,
 )
-from keras_split.topology.shapes import Shape, fixed, index, indices
+from keras_split.topology.shapes import Shape, fixed, index, indices, text
 
 _same = one_input(unchanged)
 
@@ -88,7 +88,43 @@ def _prelu(options: Options, shapes: Shapes) -> Effect:
 def _statistics(options: Options, shapes: Shapes) -> Effect:
     """Feature-wise normalisation: mean and variance are weights unless the config gives them."""
     count = _sizes(options, shapes["inputs"]) if options.get("axis", [-1]) else 1
+    for name in ("mean", "variance"):
+        if math.prod(_array_shape(options.get(name), name)) not in (1, count):
+            raise Refusal(f"more or fewer than the {count} values that it normalises", name)
     return Effect((shapes["inputs"],), 0 if options.get("mean") is not None else 2 * count + 1)
+
+
+def _array_shape(value: Any, name: str) -> tuple[int, ...]:
+    """Sizes of nested lists of numbers."""
+    if not isinstance(value, list):
+        return ()
+    inner = {_array_shape(each, name) for each in value}
+    if len(inner) != 1:
+        raise Refusal("ragged. Allowed: lists of equal lengths", name)
+    return (len(value), *inner.pop())
+
+
+def _rescaling(options: Options, shapes: Shapes) -> Effect:
+    """Keras takes the input's shape for the output's, also where the numbers would enlarge it."""
+    shape = shapes["inputs"]
+    for name in ("scale", "offset"):
+        sizes = _array_shape(options.get(name), name)
+        pairs = zip(sizes[::-1], shape[::-1], strict=False)
+        fits = all(size in (1, dim.size if dim.known else 1) for size, dim in pairs)
+        if not fits or len(sizes) >= len(shape):
+            raise Refusal(f"of shape {sizes}, which does not fit an input of {text(shape)}", name)
+    return Effect((shape,))
+
+
+def _dropped(options: Options, shapes: Shapes) -> Effect:
+    shape, noise = shapes["inputs"], options.get("noise_shape")
+    if noise is not None:
+        fits = len(noise) == len(shape) and all(
+            size in (None, 1, dim.size if dim.known else 1) for size, dim in zip(noise, shape, strict=True)
+        )
+        if not fits:
+            raise Refusal(f"{noise}, which does not fit an input of {text(shape)}", "noise_shape")
+    return Effect((shape,))
 
 
 def _numbers(value: Any) -> Any:
@@ -157,9 +193,9 @@ RULES: dict[str, Rule] = {
             "variance": optional(_numbers),
         },
     ),
-    "Rescaling": Rule(_same, {"scale": _numbers, "offset": _numbers}, frozenset({"scale"})),
-    "Dropout": Rule(_same, {**_DROPOUT, "noise_shape": _NOISE_SHAPE}),
-    "AlphaDropout": Rule(_same, {**_DROPOUT, "noise_shape": _NOISE_SHAPE}),
+    "Rescaling": Rule(_rescaling, {"scale": _numbers, "offset": _numbers}, frozenset({"scale"})),
+    "Dropout": Rule(_dropped, {**_DROPOUT, "noise_shape": _NOISE_SHAPE}),
+    "AlphaDropout": Rule(_dropped, {**_DROPOUT, "noise_shape": _NOISE_SHAPE}),
     "GaussianDropout": Rule(_same, _DROPOUT),
     "GaussianNoise": Rule(_same, {"stddev": number(0, 1e3), "seed": seed}),
     "SpatialDropout1D": Rule(_same, _DROPOUT),

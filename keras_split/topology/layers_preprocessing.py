@@ -16,16 +16,33 @@ from keras_split.topology.checks import (
     tuple_of,
 )
 from keras_split.topology.layers_convolution import Image
-from keras_split.topology.rules import Kind, Rule, Signature, one_input, unchanged
-from keras_split.topology.shapes import Dim, Shape
+from keras_split.topology.rules import Effect, Kind, Rule, Shapes, Signature, one_input, unchanged
+from keras_split.topology.shapes import Dim, Shape, elements
 
 _DATA: Signature = (("data", Kind.TENSOR), ("training", Kind.FLAG))
 _same = one_input(unchanged, "data")
 
 
+def _resizing_effect(options: Options, shapes: Shapes) -> Effect:
+    shape = shapes["data"]
+    image = Image.of(shape, 2, options)
+    rows, columns = (dim.size for dim in image.spatial)
+    height, width = options["height"], options["width"]
+    # The image is first padded to the other's proportions.
+    padded = max(rows, -(-columns * height // width)) * max(columns, -(-rows * width // height))
+    scratch = padded * image.channels.size if options.get("pad_to_aspect_ratio") else 0
+    return Effect((_resized(options, shape),), scratch=scratch)
+
+
 def _resized(options: Options, shape: Shape) -> Shape:
     image = Image.of(shape, 2, options)
     return image.with_([Dim(options["height"]), Dim(options["width"])], image.channels)
+
+
+def _category_encoding(options: Options, shapes: Shapes) -> Effect:
+    """Each category becomes a row of its own before they are added up."""
+    shape = shapes["inputs"]
+    return Effect((_encoded(options, shape),), scratch=elements(shape) * options["num_tokens"])
 
 
 def _encoded(options: Options, shape: Shape) -> Shape:
@@ -60,7 +77,7 @@ def _augmentation(options: dict[str, Check]) -> Rule:
 
 
 def _resizing(options: dict[str, Check]) -> Rule:
-    return Rule(one_input(_resized, "data"), options, _HEIGHT_AND_WIDTH, call=_DATA)
+    return Rule(_resizing_effect, options, _HEIGHT_AND_WIDTH, call=_DATA)
 
 
 RULES: dict[str, Rule] = {
@@ -84,7 +101,7 @@ RULES: dict[str, Rule] = {
     "RandomContrast": _augmentation(_RANGE),
     "RandomBrightness": _augmentation(_RANGE),
     "CategoryEncoding": Rule(
-        one_input(_encoded),
+        _category_encoding,
         {
             "num_tokens": integer(1),
             "output_mode": choice("multi_hot", "one_hot", "count"),

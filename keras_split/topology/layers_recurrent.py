@@ -14,7 +14,7 @@ from keras_split.topology.checks import (
     optional,
     seed,
 )
-from keras_split.topology.layers_convolution import Image, window_options, windowed
+from keras_split.topology.layers_convolution import Image, dilated, taps, window_options, windowed
 from keras_split.topology.objects import activation, vectors, weights
 from keras_split.topology.rules import Effect, Infer, Kind, Rule, Shapes, Signature
 from keras_split.topology.shapes import Dim, Shape, at_rank, elements, fixed
@@ -36,10 +36,16 @@ def _recurrent(gates: int, states: int) -> Infer:
         biases = _biases(options, gates)
         count = gates * units * (width + units + biases)
         outputs = _outputs(options, sequence, (Dim(units),), states)
-        # Input scaled by one number, or fed one value at a time, is still mixed over time.
-        return Effect(outputs, count, mixes=True, scratch=sequence[1].size * gates * units)
+        # Input fed one value at a time is still mixed over time.
+        window = width * _steps_mixed(options, sequence)
+        return Effect(outputs, count, window, scratch=sequence[1].size * gates * units)
 
     return infer
+
+
+def _steps_mixed(options: Options, sequence: Shape) -> int:
+    """Steps that reach an output; where the state is dropped, each step may stand alone."""
+    return 1 if options.get("recurrent_dropout") else sequence[1].size
 
 
 def _biases(options: Options, gates: int) -> int:
@@ -67,7 +73,9 @@ def _convolutional(options: Options, shapes: Shapes) -> Effect:
     count = 4 * filters * (window * width + int(options.get("use_bias", True)))
     state = image.with_(windowed(options, image), Dim(filters))[2:]
     outputs = _outputs(options, sequence, state, states=2)
-    return Effect(outputs, count, mixes=True, scratch=4 * sequence[1].size * elements(state))
+    scratch = 4 * sequence[1].size * elements(state) + sequence[1].size * dilated(options, image)
+    seen = taps(options, image) * image.channels.size * _steps_mixed(options, sequence)
+    return Effect(outputs, count, seen, scratch)
 
 
 _COMMON: dict[str, Check] = {

@@ -14,11 +14,13 @@ class TopologyLimits:
 
     Args:
         max_config_bytes: The whole config, as text.
+        max_config_values: Lists, dicts and what they hold; each is an object in memory.
         max_config_depth: Nesting of lists and dicts in it.
         max_nesting: Models and wrappers inside one another.
         max_layers: Layers and operations, those of nested models included.
         max_nodes: Calls of layers, as written in the config.
-        max_calls: Calls of layers when nested models are unfolded, which is what a step executes.
+        max_calls: Calls of layers when nested models are unfolded, which is what a step executes. A call
+            of many tensors counts several times.
         max_inputs: Inputs of one model.
         max_dim: Size of one dimension of any tensor.
         max_parameters: Weights of all layers together, counted before anything is built.
@@ -31,6 +33,7 @@ class TopologyLimits:
     """
 
     max_config_bytes: int = 4 * MIB
+    max_config_values: int = 1 << 18
     max_config_depth: int = 96
     max_nesting: int = 8
     max_layers: int = 2048

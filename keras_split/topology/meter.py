@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from keras_split.topology.checks import Refusal
+from keras_split.topology.checks import MAX_RANK, Refusal
 from keras_split.topology.limits import TopologyLimits
 from keras_split.topology.parts import Part
 from keras_split.topology.rules import Effect
 from keras_split.topology.shapes import elements, text
 from keras_split.topology.values import Value
+
+_TENSORS_PER_CALL = 4
 
 
 class Meter:
@@ -38,9 +40,14 @@ class Meter:
         finally:
             self._times = before
 
-    def call(self) -> None:
-        """Counts a call, as often as a step makes it."""
+    def call(self, tensors: int) -> None:
+        """Counts a call of so many tensors, as often as a step makes it."""
         self._calls += self._times
+        self.handles(tensors)
+
+    def handles(self, tensors: int) -> None:
+        """Counts many tensors at one call like calls."""
+        self._calls += self._times * (tensors // _TENSORS_PER_CALL)
         self._within("max_calls", self._calls, "calls of layers in one step")
 
     def ran(self, part: Part, effect: Effect, outputs: tuple[Value, ...]) -> None:
@@ -56,6 +63,8 @@ class Meter:
     def keep(self, outputs: tuple[Value, ...], scratch: int = 0) -> None:
         """Counts tensors that one call holds."""
         for value in outputs:
+            if not 1 <= len(value.shape) <= MAX_RANK + 1:
+                raise Refusal(f"it makes {text(value.shape)}. Allowed: rank 1 to {MAX_RANK + 1}")
             for dim in value.shape:
                 self._within("max_dim", dim.size, f"values in a dimension of {text(value.shape)}")
         self.activation_bytes += self._times * (sum(v.bytes() for v in outputs) + 4 * scratch)

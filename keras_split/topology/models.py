@@ -110,6 +110,8 @@ class ModelReader:
             self._part(options[name], path, _name_of(options[name]), trainable=trainable, depth=depth + 1)
             for name in held
         )
+        if any(part.is_operation or part.kind == "InputLayer" for part in inner):
+            raise Refusal("it holds no layer. Allowed: layers and models")
         if kind == "Bidirectional" and any(part.kind not in RECURRENT for part in inner):
             raise Refusal(f"its layers are not recurrent. Allowed: {', '.join(sorted(RECURRENT))}")
         options |= {name: part.serialised for name, part in zip(held, inner, strict=True)}

@@ -57,6 +57,13 @@ _XS: Signature = (("xs", Kind.TENSORS),)
 _DTYPE = optional(choice(*TENSOR_DTYPES))
 
 
+def _aligned(shapes: list[Shape]) -> list[Shape]:
+    """Tensors of equal rank, and numbers: a shorter tensor's batch would meet another dimension."""
+    if len({len(shape) for shape in shapes if shape}) > 1:
+        raise Refusal(f"it gets {', '.join(map(text, shapes))}. Allowed: tensors of one rank, and numbers")
+    return shapes
+
+
 def _unary(options: Mapping[str, Check] | None = None, dtype: str = "input") -> Rule:
     infer = one_input(unchanged, "x")
     return Rule(infer, options or {}, output_dtype=dtype, call=_X)
@@ -64,7 +71,7 @@ def _unary(options: Mapping[str, Check] | None = None, dtype: str = "input") -> 
 
 def _binary(dtype: str = "input", names: tuple[str, ...] = ("x1", "x2")) -> Rule:
     def infer(_: Options, shapes: Shapes) -> Effect:
-        return Effect((broadcast(*(shapes[name] for name in names)),))
+        return Effect((broadcast(*_aligned([shapes[name] for name in names])),))
 
     call = tuple((name, Kind.OPERAND) for name in names)
     return Rule(infer, {}, output_dtype=dtype, call=call)
@@ -77,6 +84,8 @@ def _rule(infer: Infer, options: Mapping[str, Check], call: Signature = _X) -> R
 def _reduced(options: Options, shapes: Shapes) -> Effect:
     shape = shapes["x"]
     gone = indices(shape, options.get("axis"))
+    if 0 in gone:
+        raise Refusal("it would reduce the batch. Allowed: the axes behind it", "axis")
     if options.get("keepdims", False):
         kept = tuple(ONE if at in gone else dim for at, dim in enumerate(shape))
     else:
@@ -85,22 +94,32 @@ def _reduced(options: Options, shapes: Shapes) -> Effect:
 
 
 def _reshape(options: Options, shapes: Shapes) -> Effect:
+    if options["newshape"][0] != -1:
+        raise Refusal(f"{options['newshape']}. Allowed: -1 for the batch, and sizes behind it", "newshape")
     return Effect((reshaped(shapes["x"], options["newshape"]),))
 
 
 def _transpose(options: Options, shapes: Shapes) -> Effect:
     shape = shapes["x"]
     order = options.get("axes") or list(range(len(shape)))[::-1]
-    if sorted(order) != list(range(len(shape))):
-        raise Refusal(f"axes {order} does not permute an input of shape {text(shape)}")
+    if sorted(order) != list(range(len(shape))) or order[0] != 0:
+        raise Refusal(f"axes {order} does not permute {text(shape)} behind its batch")
     return Effect((tuple(shape[at] for at in order),))
+
+
+def _behind_batch(shape: Shape, axis: int) -> int:
+    """The place of a new dimension."""
+    place = index((*shape, ONE), axis)
+    if place == 0:
+        raise Refusal("it puts a dimension before the batch. Allowed: places behind it", "axis")
+    return place
 
 
 def _expand(options: Options, shapes: Shapes) -> Effect:
     shape = shapes["x"]
     named = options["axis"]
     for at in named if isinstance(named, list) else [named]:
-        place = index((*shape, ONE), at)
+        place = _behind_batch(shape, at)
         shape = (*shape[:place], ONE, *shape[place:])
     return Effect((shape,))
 
@@ -116,8 +135,8 @@ def _squeeze(options: Options, shapes: Shapes) -> Effect:
 
 
 def _stack(options: Options, shapes: Shapes) -> Effect:
-    joined = broadcast(*shapes["xs"])
-    at = index((*joined, ONE), options.get("axis", 0))
+    joined = broadcast(*_aligned(shapes["xs"]))
+    at = _behind_batch(joined, options.get("axis", 0))
     return Effect(((*joined[:at], Dim(len(shapes["xs"])), *joined[at:]),))
 
 
@@ -143,8 +162,8 @@ def _pad(options: Options, shapes: Shapes) -> Effect:
 
 def _matmul(_: Options, shapes: Shapes) -> Effect:
     left, right = shapes["x1"], shapes["x2"]
-    if len(left) < 2 or len(right) < 2:
-        raise Refusal(f"it gets shapes {text(left)} and {text(right)}. Allowed: rank 2 and more")
+    if len(left) < 3 or len(left) != len(right):
+        raise Refusal(f"it gets shapes {text(left)} and {text(right)}. Allowed: equal ranks of 3 and more")
     return Effect(((*broadcast(left[:-2], right[:-2]), left[-2], right[-1]),))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,10 @@ from keras_split.errors import TopologyError
 from keras_split.topology.calls import Call
 from keras_split.topology.checks import Options, Refusal
 from keras_split.topology.rules import Rule
+
+Arguments = dict[str, Any]
+# Refusals name what is allowed, which is long for layers; what a peer sends must not make them longer.
+_LONGEST = 5800
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,4 +87,5 @@ class Graph:
 
 def refuse(path: str, kind: str, refusal: Refusal) -> TopologyError:
     """The error that names a part which could not be read."""
-    return TopologyError(f"Layer {path!r} of class {kind!r}: {refusal}.")
+    shown = reprlib.repr(kind)
+    return TopologyError(f"Layer {path!r} of class {shown}: {str(refusal)[:_LONGEST]}.")

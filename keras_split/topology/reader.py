@@ -173,6 +173,10 @@ class Reader:
         )
 
     def _custom_layer(self, kind: str, registered: str, config: Options, path: str, trainable: bool) -> Part:
+        expected = self._custom[registered].__name__
+        if kind != expected:
+            # Keras reads names such as `__tensor__` or `function` before it looks for a class.
+            raise refused(kind, f"{expected!r}, which is the class that is named {registered!r} here")
         rule, options = custom_rule(self._custom[registered], config)
         own = trainable and options.get("trainable", True) is True
         entry = {**serialised(None, kind, options), "registered_name": registered}

@@ -28,6 +28,8 @@ class Kind(Enum):
 
 Signature = tuple[tuple[str, Kind], ...]
 Shapes = Mapping[str, Any]
+# A window that no copying of values makes small.
+MANY = 1 << 62
 
 INPUTS: Signature = (("inputs", Kind.TENSOR), ("training", Kind.FLAG))
 INPUTS_AND_MASK: Signature = (("inputs", Kind.TENSOR), ("mask", Kind.MASK))
@@ -51,14 +53,14 @@ class Effect:
     Args:
         shapes: Shapes of its outputs, in the order in which Keras flattens them.
         parameters: Values of all its weights; they are made at the first call.
-        mixes: Each output value depends on several values of each data input, through weights
-            that start from the client's secret.
+        window: How many values of each data input an output value depends on, through weights that
+            start from the client's secret; 0 where there are no such weights.
         scratch: Values that are held besides the outputs, for one sample.
     """
 
     shapes: tuple[Shape, ...]
     parameters: int = 0
-    mixes: bool = False
+    window: int = 0
     scratch: int = 0
 
 

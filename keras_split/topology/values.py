@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from keras_split.topology.shapes import Shape, elements
 
@@ -19,12 +20,14 @@ class Trace:
         masks: Inputs whose padding mask is here, and nothing else of them.
         source: The input that this tensor is, unchanged.
         bits: The input that this tensor compares with a mask value, element by element.
+        copies: How often, at most, a raw value stands here, with constants counted as copies.
     """
 
     raw: frozenset[str] = _NOBODY
     masks: frozenset[str] = _NOBODY
     source: str | None = None
     bits: str | None = None
+    copies: Fraction = Fraction(1)
 
     @classmethod
     def together(cls, traces: Iterable[Trace]) -> Trace:

@@ -357,7 +357,7 @@ HOSTILE: dict[str, tuple[Callable[[Config], None], str]] = {
     "bytes": (option("dense", "units", b"120"), "bytes"),
     "a name with a path": (option("dense", "name", "../dense"), "name|dense"),
     "a name with control characters": (become("dense", name="a\x1b[2J"), "dense"),
-    "a huge list": (option("dense", "units", [1] * 1_500_000), "bytes"),
+    "a huge list": (option("dense", "units", [1] * 1_500_000), "values"),
     "deep JSON": (option("dense", "units", json.loads("[" * 120 + "]" * 120)), "levels"),
     # Graphs.
     "a cycle": (cycle, "wait for one another"),
