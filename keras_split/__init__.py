@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from keras_split import errors, zoo
     from keras_split.callbacks import SemiSupervised
+    from keras_split.crypto import Identity
     from keras_split.errors import SplitError
     from keras_split.model import Decoder, SplitModel
+    from keras_split.owners import Places
     from keras_split.partition import Cut, list_cuts
     from keras_split.planning import Plan, plan
     from keras_split.session import Server, Timeouts
@@ -23,6 +25,8 @@ __all__ = [
     "Credentials",
     "Cut",
     "Decoder",
+    "Identity",
+    "Places",
     "Plan",
     "Report",
     "SemiSupervised",
@@ -42,6 +46,8 @@ _ROOMS = {
     "Credentials": "transport",
     "Cut": "partition",
     "Decoder": "model",
+    "Identity": "crypto",
+    "Places": "owners",
     "Plan": "planning",
     "Report": "verification",
     "SemiSupervised": "callbacks",

@@ -45,8 +45,8 @@ class LocalServer:
         self._owner = os.getpid()
         self.folder = Path(tempfile.mkdtemp(prefix="keras-split-"))
         atexit.register(self._clear)
-        certs.create(self.folder / "pki", server=["localhost", "127.0.0.1"], clients=["owner"])
         (self.folder / "settings.json").write_text(json.dumps(_settings(threads)))
+        self._prepare()
         self.process = self._start()
         atexit.register(self.stop)
 
@@ -57,7 +57,7 @@ class LocalServer:
             ConnectionLost: The process did not come up; the text has the end of its log.
         """
         credentials = Credentials.from_directory(self.folder / "pki" / "owner")
-        return Session(self._address(), credentials, timeouts=timeouts, advice=_ADVICE)
+        return Session(self.address(), credentials, timeouts=timeouts, advice=_ADVICE)
 
     def stop(self) -> None:
         """Ends the process and removes its files. Safe to call twice."""
@@ -70,6 +70,24 @@ class LocalServer:
             self.process.kill()
             self.process.wait()
         self._clear()
+
+    def address(self) -> str:
+        """`host:port`, once the process accepts calls.
+
+        Raises:
+            ConnectionLost: It did not come up; the text has the end of its log.
+        """
+        file = self.folder / "address"
+        give_up = time.monotonic() + _START_SECONDS
+        while not file.exists():
+            if self.process.poll() is not None or time.monotonic() > give_up:
+                raise ConnectionLost(f"The private server did not start. Its log ends: {self._log()}")
+            time.sleep(0.02)
+        return file.read_text()
+
+    def _prepare(self) -> None:
+        """Puts into the folder what the process needs."""
+        certs.create(self.folder / "pki", server=["localhost", "127.0.0.1"], clients=["owner"])
 
     def _clear(self) -> None:
         if os.getpid() == self._owner:
@@ -90,15 +108,6 @@ class LocalServer:
                 # A Ctrl-C in the terminal is for the owner, which then stops this process in order.
                 start_new_session=True,
             )
-
-    def _address(self) -> str:
-        file = self.folder / "address"
-        give_up = time.monotonic() + _START_SECONDS
-        while not file.exists():
-            if self.process.poll() is not None or time.monotonic() > give_up:
-                raise ConnectionLost(f"The private server did not start. Its log ends: {self._log()}")
-            time.sleep(0.02)
-        return file.read_text()
 
     def _log(self) -> str:
         return " | ".join((self.folder / "log").read_text(errors="replace").splitlines()[-5:])

@@ -50,12 +50,13 @@ class Numerics:
         with _IN_USE:
             before = Numerics.current()
             try:
-                self._set()
+                self.set()
                 yield
             finally:
-                before._set()
+                before.set()
 
-    def _set(self) -> None:
+    def set(self) -> None:
+        """From now on this process has these settings."""
         keras.config.set_floatx(self.floatx)
         keras.config.set_epsilon(self.epsilon)
         keras.config.set_image_data_format(self.image_data_format)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, cast
 
 import keras
@@ -29,6 +30,8 @@ class BatchSteps(Persistent):
     _alpha: Any
     _mode: str
     _reconstruction_tracker: Any
+    steps_to_pass: int
+    has_passed: bool
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """One training step (paper, Algorithm 1, lines 5 to 11; label-free, section 3.6; Algorithm 3)."""
@@ -147,7 +150,7 @@ class BatchSteps(Persistent):
     def make_train_function(self, force: bool = False) -> None:
         """Keras', with the server's errors coming out as they are."""
         super().make_train_function(force)
-        self.train_function: Any = self._bridge.guarded(self.train_function)
+        self.train_function: Any = passing(self, self._bridge.guarded(self.train_function))
 
     def make_test_function(self, force: bool = False) -> None:
         """Keras', with the server's errors coming out as they are."""
@@ -158,6 +161,13 @@ class BatchSteps(Persistent):
         """Keras', with the server's errors coming out as they are."""
         super().make_predict_function(force)
         self.predict_function: Any = self._bridge.guarded(self.predict_function)
+
+    def get_metrics_result(self) -> Any:
+        """Keras', but for a program that has passed over an epoch and measured nothing so far."""
+        metrics = self._compile_metrics
+        if self.has_passed and metrics is not None and not metrics.built:
+            return {}
+        return super().get_metrics_result()
 
     def _run_head(self, inputs: Any, **options: Any) -> Made:
         """What travels, and what the tail reads of it."""
@@ -196,6 +206,26 @@ class BatchSteps(Persistent):
         if isinstance(self.optimizer._learning_rate, schedule):
             return None
         return self.optimizer.learning_rate
+
+
+def passing(model: Any, function: Any) -> Any:
+    """Takes batches that were trained before out of the data, as many as `steps_to_pass` says."""
+    if getattr(function, "_is_passing", False):
+        return function
+
+    @functools.wraps(function)
+    def call(iterator: Any) -> Any:
+        if model.steps_to_pass <= 0:
+            return function(iterator)
+        for _ in range(min(model.steps_per_execution, model.steps_to_pass)):
+            next(iterator)
+            model.has_passed = True
+            model.steps_to_pass -= 1
+        # Nothing was measured; a mean of nothing would stand in the History as a loss of 0.
+        return {}
+
+    call._is_passing = True  # type: ignore[attr-defined]
+    return call
 
 
 def _rows(x: Any) -> Any:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from keras_split.audit import AuditLog
 from keras_split.codec import Limits
+from keras_split.crypto import Identity
 from keras_split.digest import digest_of
+from keras_split.model.approval import Approve, ask, check_approve
 from keras_split.model.connection import Connection
+from keras_split.model.ownership import Ownership
 from keras_split.model.topology import build_parts
-from keras_split.session import Session, Timeouts
+from keras_split.owners import Places, member_of, way_of
+from keras_split.session import Timeouts, open_session
+from keras_split.topology import read_offer
 from keras_split.transport import Credentials
+
+# A run outlives a restart of its server, which loads TensorFlow and a model.
+_RESTART_SECONDS = 120.0
 
 
 class Connect:
@@ -19,7 +29,8 @@ class Connect:
     `SplitModel.connect(...)` makes a new client of a server that owns the architecture (paper,
     section 3, requirements 2 and 3): the head is built from the server's topology once that has been
     validated, with initial weights from a secret of this process; optimizer, loss and metrics are the
-    server's.
+    server's. Before anything is built, `connect` prints what it is about to run: layers, parameters, what is
+    sent to the server, and the digest of all this.
 
     `split.connect(...)` on a model from `keras.models.load_model` gives it its server back, which
     returns to the snapshot that belongs to the loaded half.
@@ -31,13 +42,25 @@ class Connect:
         timeouts: Deadlines.
         limits: Ceilings on what the server may send.
         custom_layers: Own layer classes that the topology may use, by their registered names.
+        approve: Who says yes to that. A digest runs the topology that has it and no other, and prints
+            nothing. A function gets an `Offer` after it was printed, and returns True or False. None runs
+            whatever passes the validation. `keras.config.disable_interactive_logging()` has the table
+            logged in place of printed.
         decoder: As in `SplitModel`; the server does not hear of it.
+        identity: Private keys of a member of the server's run: a `keras_split.Identity`, or the file that
+            `keras-split keygen` made, if it has no passphrase.
+        roster: File of the run's signed roster. With `identity`, `fit` waits for this member's turns, takes
+            over the state that the last member left, and hands over its own.
+        handover: How: `"server"`, `"store://host:port"`, `"peer"`, `"file:///share"`, `"s3://bucket/prefix"`
+            or another URL of fsspec; or a `keras_split.Places` that says more.
+        audit_log: File to which this client appends what it asked for and what crossed, in lines that are
+            chained by digests and hold no contents; `keras-split log verify` checks it.
 
     Returns:
         The connected `SplitModel`.
 
     Raises:
-        SplitError: No server, another version, or a topology that must not be run.
+        SplitError: No server, another version, or a topology that must not be run or was not approved.
     """
 
     def __get__(self, instance: Any, owner: type) -> Any:
@@ -53,15 +76,34 @@ def _new(
     timeouts: Timeouts | None = None,
     limits: Limits | None = None,
     custom_layers: dict[str, type] | None = None,
+    approve: Approve = None,
     decoder: Any = None,
+    identity: Identity | str | Path | None = None,
+    roster: str | Path | None = None,
+    handover: str | Places = "server",
+    audit_log: str | Path | None = None,
 ) -> Any:
-    session = Session(target, credentials, insecure=insecure, timeouts=timeouts, limits=limits)
+    approve = check_approve(approve)
+    membership = member_of(identity, roster, handover)
+    if membership is not None:
+        timeouts = timeouts or Timeouts(reconnect_seconds=_RESTART_SECONDS)
+    audit = None if audit_log is None else AuditLog(audit_log)
+    session = open_session(target, credentials, audit, insecure=insecure, timeouts=timeouts, limits=limits)
     joined = session.join()
-    parts = build_parts(joined.topology, custom_layers)
+    try:
+        offer = read_offer(joined.topology, joined.digest, joined.settings, custom_layers)
+        ask(offer, approve)
+        parts = build_parts(offer, custom_layers)
+    except BaseException:
+        session.close()
+        raise
     connection = Connection(lambda: session, joined.digest)
     connection.joined()
     model = owner._of(parts, joined.topology, connection, decoder)
     model.compile()
+    if membership is not None:
+        way = way_of(membership, target, credentials, insecure=insecure)
+        model._ownership = Ownership(model, model._halves, membership, way, audit)
     return model
 
 
@@ -73,7 +115,9 @@ def _again(
     insecure: bool = False,
     timeouts: Timeouts | None = None,
     limits: Limits | None = None,
+    audit_log: str | Path | None = None,
 ) -> Any:
-    session = Session(target, credentials, insecure=insecure, timeouts=timeouts, limits=limits)
+    audit = None if audit_log is None else AuditLog(audit_log)
+    session = open_session(target, credentials, audit, insecure=insecure, timeouts=timeouts, limits=limits)
     model._halves.move(Connection(lambda: session, digest_of(model._halves.topology)))
     return model

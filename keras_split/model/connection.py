@@ -109,7 +109,7 @@ def private_session(
         "body": parts.body.to_config(),
         "variables": list(variables),
         "numerics": Numerics.current().to_config(),
-        "modules": _modules_of_own_objects(),
+        "modules": modules_of_own_objects(),
     }
     state: list[np.ndarray] = list(read(variables).values())
     session = open_session(timeouts)
@@ -117,7 +117,7 @@ def private_session(
     return session
 
 
-def _modules_of_own_objects() -> list[str]:
+def modules_of_own_objects() -> list[str]:
     """Where registered layers and functions are defined: Keras finds them once they are imported."""
     found = {str(each.__module__) for each in keras.saving.get_custom_objects().values()}
     return sorted(name for name in found if name.partition(".")[0] not in _ALREADY_THERE)

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from keras import tree
 
 _FORGETFUL = (
     keras.layers.SpatialDropout1D,
@@ -101,4 +102,23 @@ def check_callbacks(callbacks: Iterable[Any]) -> None:
                 "SwapEMAWeights swaps the weights of the client's half only. Use "
                 "`ema_overwrite_frequency`, or let `fit` put the averages in place at its end, as it "
                 "does on both sides."
+            )
+
+
+def check_run(optimizer: Any, callbacks: Any) -> None:
+    """Raises ValueError for what one of several data owners cannot do to a model that is all of theirs."""
+    if optimizer.use_ema:
+        raise ValueError(
+            "`use_ema` puts averages in place of the weights at the end of each `fit`, and in a run of "
+            "several data owners others go on training from there. Serve a model with another optimizer "
+            "setting. Received: use_ema=True."
+        )
+    listed = getattr(callbacks, "callbacks", None) or tree.flatten(callbacks or [])
+    for callback in listed:
+        restores = getattr(callback, "restore_best_weights", False)
+        if restores or isinstance(callback, keras.callbacks.BackupAndRestore):
+            raise ValueError(
+                f"{type(callback).__name__} takes the model back to earlier weights, and in a run of several "
+                "data owners these are not one's own to take back. `fit` goes on from the last commit by "
+                "itself; for the best weights save the model with ModelCheckpoint."
             )

@@ -21,7 +21,9 @@ from keras_split.model.bridge import Bridge
 from keras_split.model.connect import Connect
 from keras_split.model.connection import Connection, private_session
 from keras_split.model.decoder import Decoder, as_decoder
+from keras_split.model.fitting import fit_in_turns
 from keras_split.model.halves import Halves
+from keras_split.model.ownership import Ownership
 from keras_split.model.settings import common_settings
 from keras_split.model.tail import Tail
 from keras_split.partition import Part, partition
@@ -107,6 +109,9 @@ class SplitModel(BatchSteps):
         self._halves = Halves(head, tail, topology, connection)
         self._bridge = Bridge(self._halves.session)
         self._mode = "predict"
+        self._ownership: Ownership | None = None
+        self.steps_to_pass = 0
+        self.has_passed = False
         self._add_decoder(decoder)
         self.built = True
         weakref.finalize(self, self._halves.close)
@@ -202,7 +207,9 @@ class SplitModel(BatchSteps):
         self._bridge.combines = False
         alpha = self.alpha
         try:
-            return super().fit(**given, callbacks=self._with_traffic(callbacks))
+            if self._ownership is not None:
+                return fit_in_turns(self, self._ownership, super().fit, given, callbacks)
+            return super().fit(**given, callbacks=self.with_traffic(callbacks))
         finally:
             # A later `fit` without SemiSupervised is plain split training, also after one that raised.
             self.alpha = alpha
@@ -250,17 +257,38 @@ class SplitModel(BatchSteps):
         """
         return self._halves.assemble()
 
+    def refresh(self) -> None:
+        """In a run of several data owners: takes over the newest client state, without waiting for a turn.
+
+        `evaluate` and `predict` are then those of the model as it is; `fit` does this by itself.
+
+        Raises:
+            EnvelopeRefused: The newest state must not be used; the text says why.
+            ValueError: The model is no member of a run.
+        """
+        if self._ownership is None:
+            raise ValueError(
+                "This model is no member of a run, whose state it could take over. Connect with `identity` "
+                "and `roster`."
+            )
+        self._ownership.refresh()
+
     def close(self) -> None:
         """Ends the connection; a private server forgets the body."""
+        if self._ownership is not None:
+            self._ownership.close()
         self._halves.close()
 
-    def _with_traffic(self, callbacks: Any) -> Any:
+    def with_traffic(self, callbacks: Any, *others: Any) -> Any:
+        """A user's callbacks, between those that `fit` adds by itself."""
         traffic = Traffic(self._halves.session)
         if isinstance(callbacks, keras.callbacks.CallbackList):
             refusals.check_callbacks(callbacks.callbacks)
             traffic.set_model(self)
-            callbacks.callbacks.insert(0, traffic)
+            callbacks.callbacks[:0] = [traffic]
+            for other in others:
+                callbacks.append(other)
             return callbacks
         listed = [] if callbacks is None else tree.flatten(callbacks)
         refusals.check_callbacks(listed)
-        return [traffic, *listed, Progress()]
+        return [traffic, *listed, *others, Progress()]

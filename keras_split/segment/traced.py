@@ -102,7 +102,7 @@ class Backward(NamedTuple):
         outputs: What the reply holds.
         reply: Its tensors, except those that were sent in the midst of the step.
         gradients: Of the part's own variables.
-        losses: The summands of the loss. Nobody reads their values; but TensorFlow rewrites a graph
+        losses: The summands of the loss. No client reads their values; but TensorFlow rewrites a graph
             in which they are not computed into another one than the unsplit model's.
     """
 
@@ -128,6 +128,10 @@ class TracedStep:
         update: Applies these gradients.
         signature: Of the inputs.
         place: Where to compute.
+
+    Attributes:
+        losses: Of the last step, scalar tensors whose sum is this part's loss, for whoever looks on; empty
+            where several devices have a share each.
     """
 
     def __init__(
@@ -138,6 +142,7 @@ class TracedStep:
         place: Single | Mirrored,
     ):
         described: list[tuple[Any, list[Output]]] = []
+        self.losses: list[Any] = []
         self._caller: Any = None
         self._place = place
 
@@ -155,7 +160,9 @@ class TracedStep:
         """Computes a step for a caller. Not thread-safe."""
         self._caller = caller
         results = self._function(*self._place.scatter(values))
-        if not self._place.answers_early:
+        if self._place.answers_early:
+            self.losses = results[:-1]
+        else:
             roles = [each.role for each in self.outputs]
             caller.answer([np.asarray(each) for each in self._place.gather(results, roles)])
 

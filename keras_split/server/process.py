@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import signal
@@ -10,6 +11,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -17,21 +19,32 @@ import tensorflow as tf
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from keras_split.digest import digest_of
 from keras_split.numerics import Numerics
 from keras_split.partition import partition
 from keras_split.segment import placement
 from keras_split.server import admission
 from keras_split.server.hosting import Hosting
-from keras_split.server.served import Served, ServingOptions
+from keras_split.server.links import Links
+from keras_split.server.observers import ObserverOptions, open_watchers
+from keras_split.server.observers.accounts import account_of
+from keras_split.server.observers.envelopes import SeenStore
+from keras_split.server.options import ServingOptions
+from keras_split.server.run import Run, RunOptions
+from keras_split.server.served import Served
 from keras_split.server.service import SplitService
 from keras_split.server.settings import settings_of
 from keras_split.server.source import load_model
+from keras_split.server.standing import Standing, serving
 from keras_split.state import Shelf, occupied
-from keras_split.transport import SERVICE, Credentials, Listener, Meter, handlers
+from keras_split.store import BlobFolder
+from keras_split.transport import SERVICE, STORE, Credentials, Listener, Meter, handlers
 
 _log = logging.getLogger(__name__)
 _PARENT_POLL_SECONDS = 0.5
 _GRACE_SECONDS = 2.0
+# The newest, and one before for an administrator's sake: members accept the newest only.
+_COMMITS_KEPT = 2
 
 
 @dataclass(frozen=True)
@@ -45,11 +58,14 @@ class ServerOptions:
         bind_any: Without TLS, also on addresses that others can reach.
         reflection: Tell gRPC tools which calls there are.
         max_calls: Calls at the same time.
+        max_calls_per_client: Of these, one party's; None for half of them.
         checkpoint_directory: For snapshots that outlive the process.
         keep: Snapshots kept.
         seed: For models that are built by a function.
         deterministic: TensorFlow's deterministic kernels.
         serving: How the body is served.
+        run: Who trains the body in turns; None for one client at a time, whoever comes.
+        observers: Who looks on.
     """
 
     address: str = "127.0.0.1:0"
@@ -58,11 +74,14 @@ class ServerOptions:
     bind_any: bool = False
     reflection: bool = False
     max_calls: int = 64
+    max_calls_per_client: int | None = None
     checkpoint_directory: Path | None = None
     keep: int = 50
     seed: int | None = None
     deterministic: bool = False
     serving: ServingOptions = field(default_factory=ServingOptions)
+    run: RunOptions | None = None
+    observers: ObserverOptions = field(default_factory=ObserverOptions)
 
 
 def serve_model(
@@ -71,6 +90,7 @@ def serve_model(
     second_cut: Sequence[str],
     options: ServerOptions,
     ready: Callable[[str], None],
+    stop: threading.Event | None = None,
 ) -> None:
     """Serves the body of a model until SIGTERM or SIGINT.
 
@@ -80,6 +100,7 @@ def serve_model(
         second_cut: Those behind which the client's part begins again; empty to share labels.
         options: The process.
         ready: Called with `host:port` once calls are accepted.
+        stop: Ends the server as well.
     """
     _prepare_tensorflow(options)
     with tempfile.TemporaryDirectory() as scratch, _occupied(options.checkpoint_directory):
@@ -95,17 +116,23 @@ def serve_model(
             served.turns.version,
             served.digest[:12],
         )
-        _run(hosting, options, ready, threading.Event())
+        _run(hosting, options, ready, stop or threading.Event())
 
 
 def serve_owner(options: ServerOptions, parent: int, ready: Callable[[str], None]) -> None:
     """Hosts bodies for the process that started this one, and ends with it."""
     _prepare_tensorflow(options)
-    stop = threading.Event()
-    threading.Thread(target=_watch, args=(parent, stop), daemon=True).start()
+    stop = end_of(parent)
     with tempfile.TemporaryDirectory() as scratch:
         hosting = Hosting(options.serving, Path(scratch), admission.owner())
         _run(hosting, options, ready, stop)
+
+
+def end_of(parent: int) -> threading.Event:
+    """Is set when the process that started this one is gone."""
+    gone = threading.Event()
+    threading.Thread(target=_watch, args=(parent, gone), daemon=True).start()
+    return gone
 
 
 def serve_clients(options: ServerOptions, ready: Callable[[str], None]) -> None:
@@ -155,32 +182,71 @@ def _serve_from(
     shelf = Shelf(options.checkpoint_directory or scratch / "snapshots", options.keep)
     served = Served(parts.topology(), parts.body, Numerics.current(), shelf, options.serving, place)
     served.settle(settings)
-    if served.resume():
+    if options.run is not None:
+        served.take_part(_run_of(served, options, options.run))
+    elif served.resume():
         _log.info("Resumed from the newest snapshot in %s.", options.checkpoint_directory)
     return served
+
+
+def _run_of(served: Served, options: ServerOptions, run: RunOptions) -> Run:
+    folder = _run_folder(options)
+    found = Run(
+        run,
+        served.digest,
+        digest_of(json.loads(served.settings_text)),
+        Links(folder / "links"),
+        Shelf(folder / "commits", keep=_COMMITS_KEPT, in_one_line=True),
+        options.serving.lease_seconds,
+    )
+    members = ", ".join(found.rota.members)
+    _log.info("Turns of %s (%s, %s).", members, run.order, run.quota)
+    return found
+
+
+def _run_folder(options: ServerOptions) -> Path:
+    if options.checkpoint_directory is None or options.run is None:
+        raise ValueError(
+            "A run of several data owners lasts as long as its commits, which need a folder. Give "
+            "`--checkpoint-dir`."
+        )
+    return options.checkpoint_directory / options.run.rosters[-1].run
 
 
 def _run(
     hosting: Hosting, options: ServerOptions, ready: Callable[[str], None], stop: threading.Event
 ) -> None:
     meter = Meter()
-    service = SplitService(hosting, options.serving.limits, meter)
+    watchers = open_watchers(options.observers, lambda census: Standing(census, meter).of_all(hosting))
+    service = SplitService(hosting, options.serving.limits, meter, watchers)
     listener = Listener(
         options.address,
         None if options.insecure else options.credentials,
         options.serving.limits,
         max_calls=options.max_calls,
         bind_any=options.bind_any,
+        max_calls_per_client=options.max_calls_per_client,
+        members=None if options.run is None else options.run.members,
+        accounts=partial(account_of, watchers),
     )
     listener.server.add_generic_rpc_handlers((handlers(service, meter),))
+    if options.run is not None:
+        blobs = BlobFolder(_run_folder(options) / "envelopes", *options.run.envelope_bytes)
+        envelopes = SeenStore(blobs, watchers)
+        listener.server.add_generic_rpc_handlers((handlers(envelopes, meter, STORE),))
     health_service = _add_health(listener, options)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    for served in hosting.all():
+        watchers.see(serving(served))
     listener.start()
     ready(f"{options.address.rpartition(':')[0]}:{listener.port}")
     stop.wait()
     health_service.enter_graceful_shutdown()
-    _finish(hosting, options, listener)
+    try:
+        _finish(hosting, options, listener)
+    finally:
+        watchers.close()
 
 
 def _add_health(listener: Listener, options: ServerOptions) -> health.HealthServicer:
@@ -198,7 +264,8 @@ def _finish(hosting: Hosting, options: ServerOptions, listener: Listener) -> Non
     try:
         for served in hosting.all():
             served.stop()
-            if options.checkpoint_directory:
+            # In a run only commits last, and each of them is on the disk already.
+            if options.checkpoint_directory and served.run is None:
                 ticket = served.engine.change(served.snapshot)
                 _log.info("Kept update %d in %s.", ticket.version, options.checkpoint_directory)
     finally:

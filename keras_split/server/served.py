@@ -6,13 +6,12 @@ import json
 import secrets
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 
 from keras_split._proto.v1 import split_pb2 as pb
-from keras_split.codec import Limits
 from keras_split.digest import digest_of
 from keras_split.errors import ConnectionLost, ProtocolError, Refused, SettingsRefused, TopologyError
 from keras_split.numerics import Numerics
@@ -21,47 +20,20 @@ from keras_split.segment import (
     Mirrored,
     Segment,
     Settings,
-    Signature,
     Single,
-    TracedInference,
-    TracedStep,
     release,
 )
 from keras_split.server.engine import Engine
 from keras_split.server.open_step import OpenStep
-from keras_split.server.preparation import read_signature, signature_name, write_outputs
+from keras_split.server.options import ServingOptions
+from keras_split.server.run import Run
 from keras_split.server.settings import parse_settings
+from keras_split.server.traces import Traces
 from keras_split.state import Bundle, CorruptState, Shelf, Ticket, optimizer_variables, read, write
 from keras_split.turns import Turns
 
 # Longer than gradients are under way, shorter than what stops a server has patience for.
 _STOP_SECONDS = 5.0
-
-
-@dataclass(frozen=True)
-class ServingOptions:
-    """How a body is served.
-
-    Args:
-        strategy: `"single"` or `"mirrored"`.
-        replicas: Mirrored devices; 0 for all GPUs. Without GPUs, parts of the CPU.
-        nan: `"allow"`, as Keras does, or `"refuse"` steps whose gradients are not finite.
-        lease_seconds: Silence after which a client's turn is over.
-        combine_below: Inference requests of fewer rows may be computed together; 0 for never.
-        gradient_seconds: How long a label-free step waits for its client's gradients; inference
-            waits with it.
-        max_signatures: Kinds and shapes of exchanges that are compiled.
-        limits: Ceilings on what a client may send.
-    """
-
-    strategy: str = "single"
-    replicas: int = 0
-    nan: str = "allow"
-    lease_seconds: float = 600.0
-    combine_below: int = 32
-    gradient_seconds: float = 60.0
-    max_signatures: int = 64
-    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass
@@ -108,13 +80,13 @@ class Served:
         self.open_step: OpenStep | None = None
         self.turns = Turns(options.lease_seconds, _new_lineage())
         self.last_reply: Any = None
+        self.run: Run | None = None
+        self._committed = (0, 0)
         self._body = body
         self.place = place or Single()
         self._numerics = numerics
         self._shelf = shelf
         self._stopping = False
-        self._tracing = threading.Lock()
-        self._traced: dict[str, tuple[Signature, Any, pb.PrepareReply]] = {}
         self.segment = Segment(
             body.model,
             body.losses,
@@ -123,6 +95,7 @@ class Served:
             self.place,
             shares_labels=not topology["second_cut"],
         )
+        self.traces = Traces(self.segment, topology, numerics, options)
 
     def settle(self, text: str) -> None:
         """Compiles the body with settings, with a fresh optimizer.
@@ -136,7 +109,7 @@ class Served:
                 "The server's compile settings hold. Call `compile()` with other arguments than "
                 "metrics and steps_per_execution on a private server only."
             )
-        with self._tracing:
+        with self.traces.alone():
             with self._numerics.applied(), self.place.scope():
                 settings = parse_settings(text)
             self.engine.change(lambda: self._compile_anew(settings, text))
@@ -145,19 +118,7 @@ class Served:
         """Compiles an exchange, once."""
         if request.topology_digest != self.digest:
             raise TopologyError("The client's topology is not the one that this server serves.")
-        name = signature_name(request)
-        with self._tracing:
-            if name not in self._traced:
-                self._traced[name] = self._trace(request, name)
-            return self._traced[name][2]
-
-    def step_for(self, name: str) -> tuple[Signature, TracedStep]:
-        """A prepared training step."""
-        return self._find(name, TracedStep)
-
-    def inference_for(self, name: str) -> tuple[Signature, TracedInference]:
-        """A prepared inference."""
-        return self._find(name, TracedInference)
+        return self.traces.prepare(request)
 
     def variables(self) -> dict[str, Any]:
         """Everything that a snapshot holds."""
@@ -173,8 +134,14 @@ class Served:
         """Goes back to a snapshot.
 
         Raises:
-            Refused: The shelf doesn't hold it, or not as it was written.
+            Refused: The shelf doesn't hold it, or not as it was written; or the body is several clients'.
         """
+        if self.run is not None:
+            raise Refused(
+                "In a run of several data owners nobody takes the body back, which is not one's own: leave "
+                "out what restores weights (`restore_best_weights`, BackupAndRestore, `set_weights`). "
+                "`fit` goes on from the last commit by itself."
+            )
         try:
             found = self._shelf.get(ticket)
         except CorruptState as error:
@@ -194,6 +161,29 @@ class Served:
             return False
         self._load(found[1], found[2], weights_only=False)
         return True
+
+    def take_part(self, run: Run) -> None:
+        """Serves the data owners of a run from now on, where its last commit left the body."""
+        run.begin(lambda: read(self.variables()))
+        self.run = run
+        self.take_back()
+
+    def take_back(self) -> None:
+        """Goes to the last commit, unless this is it; to be called where nothing changes the state."""
+        if self.run is None or self._committed == (self.turns.lineage, self.turns.version):
+            return
+        self._load(*self.run.latest(), weights_only=False)
+        self._committed = (self.turns.lineage, self.turns.version)
+
+    def commit(self, member: str, turn: int, commit: pb.Commit) -> int:
+        """Makes what a data owner has trained last; to be called where nothing changes the state."""
+        self.engine.check()
+        if self.run is None:
+            raise ProtocolError("This server has no run of several data owners, and nothing to commit.")
+        version = self.turns.version
+        number = self.run.commit(member, turn, commit, lambda: read(self.variables()), version)
+        self._committed = (self.turns.lineage, version)
+        return number
 
     def stop(self) -> None:
         """Refuses further steps; those that were accepted finish, unless they wait for a silent client."""
@@ -245,34 +235,8 @@ class Served:
         with self._numerics.applied():
             self.segment.compile(settings)
         # Together with the optimizer that they update.
-        self._traced.clear()
+        self.traces.clear()
         self.settings_text = text
-
-    def _find(self, name: str, kind: type) -> tuple[Signature, Any]:
-        signature, traced, _ = self._traced.get(name, (None, None, None))
-        if signature is None or not isinstance(traced, kind):
-            raise ProtocolError("This exchange was not prepared with this server.")
-        return signature, traced
-
-    def _trace(self, request: pb.PrepareRequest, name: str) -> tuple[Signature, Any, pb.PrepareReply]:
-        if len(self._traced) >= self.options.max_signatures:
-            raise Refused(
-                f"This server has compiled {len(self._traced)} kinds and shapes of exchanges, its "
-                "limit. Give batches of one shape, or raise `--max-signatures`."
-            )
-        signature = read_signature(request, self.topology, self.options.limits)
-        with self._numerics.applied():
-            traced = self._compile(request.mode, signature)
-        return signature, traced, write_outputs(traced.structure, traced.outputs, name)
-
-    def _compile(self, mode: int, signature: Signature) -> TracedStep | TracedInference:
-        if mode == pb.TRAIN:
-            return self.segment.trace_step(signature)
-        return self.segment.trace_inference(
-            signature,
-            outputs_only=mode == pb.PREDICT,
-            combines_below=self.options.combine_below,
-        )
 
 
 def _new_lineage() -> int:

@@ -10,8 +10,7 @@ import numpy as np
 
 from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.codec import Limits
-from keras_split.digest import digest_of
-from keras_split.errors import ConnectionLost, TopologyError
+from keras_split.errors import ConnectionLost
 from keras_split.peer import check_peer, this_peer
 from keras_split.session.conversation import Conversation
 from keras_split.session.joined import Joined
@@ -73,9 +72,7 @@ class Remote:
         request = pb.JoinRequest(peer=this_peer(), model=self.model, settings_json=text)
         reply = self.call("Join", request, self.timeouts.join_seconds)
         check_peer(reply.peer, "server")
-        joined = _read_joined(reply)
-        if joined.digest != reply.topology_digest:
-            raise TopologyError(f"{self.target} sent a topology that does not match its digest.")
+        joined = Joined.of(reply, self.target)
         self.digest = joined.digest
         return joined
 
@@ -128,15 +125,3 @@ class Remote:
         """Ends the connection, and with it the hosted body."""
         self.end("Host")
         self._line.close()
-
-
-def _read_joined(reply: pb.JoinReply) -> Joined:
-    topology = json.loads(reply.topology_json)
-    return Joined(
-        topology=topology,
-        digest=digest_of(topology),
-        settings=json.loads(reply.settings_json) if reply.settings_json else None,
-        accepts_settings=reply.accepts_settings,
-        body=json.loads(reply.body_json),
-        version=reply.version,
-    )

@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.codec import Limits
+from keras_split.errors import ProtocolError
 from keras_split.session.inference import Inference
 from keras_split.session.joined import Joined
 from keras_split.session.position import Position
@@ -88,6 +89,7 @@ class Session:
         Raises:
             VersionMismatch: The programs cannot work together.
             TopologyError: The topology is not what its digest says.
+            ProtocolError: A reply that makes no sense.
         """
         return self._remote.join(settings)
 
@@ -152,7 +154,25 @@ class Session:
         message = self._turn.ask(header, "inspected")
         inspected = message.header.inspected
         values = inspected.digests if digests_only else message.tensors
+        if len(inspected.names) != len(values):
+            raise ProtocolError(
+                f"{self.target} sent {len(values)} values of {len(inspected.names)} variables."
+            )
         return dict(zip(inspected.names, values, strict=True))
+
+    def ask_for_turn(self, request: pb.TurnRequest) -> pb.TurnReply:
+        """Asks whose turn it is in a run of several data owners, and takes it if it is this one's."""
+        request.model, request.topology_digest = self._remote.model, self._remote.digest
+        seconds = self._remote.timeouts.join_seconds
+        return self._remote.persistently(lambda: self._remote.call("Turn", request, seconds))
+
+    def take_turn(self, member: str, version: int) -> None:
+        """Begins a turn that has been granted, at the last commit of the run."""
+        self._turn.take(member, version)
+
+    def commit(self, commit: pb.Commit) -> int:
+        """Makes what has been trained since the last commit last; returns the commit's number."""
+        return self._turn.ask(pb.Header(commit=commit), "committed").header.committed.number
 
     def status(self) -> pb.StatusReply:
         """What the server does at the moment."""

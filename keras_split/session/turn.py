@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.codec import Message
-from keras_split.errors import ConnectionLost, SplitError
+from keras_split.errors import ConnectionLost, RollbackDetected, SplitError, TurnLost
 from keras_split.session.conversation import Conversation
 from keras_split.session.position import Position
 from keras_split.session.remote import Remote
@@ -27,11 +27,43 @@ class Turn:
         self._position = position
         self._client = secrets.token_hex(8)
         self._number = 0
+        self._member = ""
 
     @property
     def stream(self) -> Conversation | None:
         """The conversation of the moment; None before the first request and after a broken one."""
         return self._remote.streams.get("Train")
+
+    def take(self, member: str, version: int) -> None:
+        """Begins a granted turn of a run of several data owners, at the last commit.
+
+        Args:
+            member: This data owner.
+            version: Updates that the server has applied at that commit, as a member has signed.
+
+        Raises:
+            RollbackDetected: The server has not come to that update.
+            TurnLost: The server has gone on from there.
+        """
+        self.end()
+        self._member = member
+        with self.entered():
+            pass
+        found = self._position.version
+        if found != version:
+            self.end()
+        if found > version:
+            # What a former process of this member had sent, or a holder whose lease has ended.
+            raise TurnLost(
+                f"A commit came between the answer about the turn and its beginning: update {found} after "
+                f"update {version}. Ask for the turn again."
+            )
+        if found < version:
+            raise RollbackDetected(
+                f"The server's part has seen {found} updates, and the newest envelope of "
+                f"the run belongs to update {version}. Has the server lost its newest commit? Restore its "
+                "folder from a backup."
+            )
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[Conversation]:
@@ -73,9 +105,17 @@ class Turn:
         remote = self._remote
         stream = remote.converse("Train")
         begin = pb.Begin(
-            model=remote.model, client=self._client, topology_digest=remote.digest, turn=self._number
+            model=remote.model,
+            client=self._client,
+            topology_digest=remote.digest,
+            turn=self._number,
+            member=self._member,
         )
         message = stream.ask(pb.Header(begin=begin), (), ("begun",), remote.timeouts.join_seconds)
-        self._number = message.header.begun.turn
-        self._position.begin(message.header.begun)
+        begun = message.header.begun
+        if self._member and not self._number:
+            # The server went to the last commit, and this half has as well.
+            self._position.go_to(begun.version, begun.lineage)
+        self._number = begun.turn
+        self._position.begin(begun)
         return stream

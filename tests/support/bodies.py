@@ -36,6 +36,16 @@ def small() -> keras.Model:
     return model
 
 
+def scheduled() -> keras.Model:
+    """`small`, with momentum and a rate that falls with each update."""
+    model = small()
+    rate = keras.optimizers.schedules.ExponentialDecay(0.05, decay_steps=3, decay_rate=0.7)
+    model.compile(
+        keras.optimizers.SGD(rate, momentum=0.9), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    return model
+
+
 def shareable() -> keras.Model:
     """A body whose steps can be shared by devices: no statistics and no randomness on the server."""
     model = keras.Sequential(

@@ -27,7 +27,7 @@ class Client(Process):
 
     Args:
         folder: For its log and its backup.
-        arguments: `("served", address, certificates, start)` or `("private",)`.
+        arguments: `("served", address, certificates, start)` or `("private", second_cut)`.
         variables: Environment variables of its own, a gate's for instance.
     """
 
@@ -47,7 +47,7 @@ class Client(Process):
 
 def main(folder: Path, kind: str, *arguments: str) -> None:
     """Trains to the end of the last epoch."""
-    split = served(*arguments) if kind == "served" else private(folder)
+    split = served(*arguments) if kind == "served" else private(folder, *arguments)
     backup = keras.callbacks.BackupAndRestore(folder / "backup")
     train(split, epochs=EPOCHS, callbacks=[backup])
     if kind == "private":
@@ -64,11 +64,12 @@ def served(address: str, certificates: str, start: str) -> keras_split.SplitMode
     return split
 
 
-def private(folder: Path) -> keras_split.SplitModel:
+def private(folder: Path, second_cut: str = "") -> keras_split.SplitModel:
     """A client with a server of its own, whose snapshots outlive both."""
     keras.utils.set_random_seed(bodies.SEED)
     model = bodies.small()
-    split = keras_split.SplitModel(model, bodies.CUT, checkpoint_dir=str(folder / "snapshots"))
+    snapshots = str(folder / "snapshots")
+    split = keras_split.SplitModel(model, bodies.CUT, second_cut or None, checkpoint_dir=snapshots)
     split.compile_from_config(model.get_compile_config())
     print(f"Server {local_server().process.pid}")
     return split

@@ -101,9 +101,13 @@ def kept_state(split: SplitModel, server: Server) -> dict[str, np.ndarray]:
     return label_slots(found[0], second_cut_of(split))
 
 
-def label_slots(bundle: dict[str, np.ndarray], second_cut: list[str] | None = None) -> dict[str, np.ndarray]:
+def label_slots(
+    bundle: dict[str, np.ndarray],
+    second_cut: list[str] | None = None,
+    build: Callable[[], keras.Model] = bodies.small,
+) -> dict[str, np.ndarray]:
     """A snapshot of the body, with the optimizer's variables under their owners' names."""
-    model = whole_model()
+    model = whole_model(build)
     return labelled(bundle, model.optimizer, partition(model, bodies.CUT, second_cut).body.model)
 
 

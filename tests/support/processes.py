@@ -29,14 +29,22 @@ class Process:
         arguments: After `python`.
         log: File for what it prints to stderr.
         variables: Environment variables besides those of this process.
+        listens: Whether `say` is to reach it.
     """
 
-    def __init__(self, arguments: Sequence[str], log: Path, variables: dict[str, str] | None = None):
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        log: Path,
+        variables: dict[str, str] | None = None,
+        *,
+        listens: bool = False,
+    ):
         self._log = log
         with open(log, "ab") as errors:
             self._process = subprocess.Popen(
                 [sys.executable, *arguments],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if listens else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
@@ -57,6 +65,11 @@ class Process:
     @property
     def log(self) -> str:
         return self._log.read_text(errors="replace")
+
+    def say(self, line: str) -> None:
+        """Writes a line to its standard input."""
+        assert self._process.stdin is not None
+        print(line, file=self._process.stdin, flush=True)
 
     def line(self, start: str, seconds: float = START_SECONDS) -> str:
         """What follows `start` in the next line that begins so; fails if the process ends first."""
@@ -91,6 +104,8 @@ class Process:
         self._process.kill()
         self._process.wait(STOP_SECONDS)
         self._reader.join(STOP_SECONDS)
+        if self._process.stdin is not None:
+            self._process.stdin.close()
         if self._process.stdout is not None:
             self._process.stdout.close()
 

@@ -22,6 +22,7 @@ class Proxy:
 
     Attributes:
         sent_up: All that clients have sent.
+        sent_down: All that the server has.
 
     Example:
         `proxy.after("up", 300, proxy.cut)` breaks the line 300 bytes further upstream.
@@ -34,7 +35,7 @@ class Proxy:
         self._lock = threading.Lock()
         self._lines: list[_Line] = []
         self._trap: _Trap | None = None
-        self.sent_up = bytearray()
+        self.sent_up, self.sent_down = bytearray(), bytearray()
         self.delay_seconds = 0.0
         self.connections = 0
         self.refuses = False
@@ -122,8 +123,8 @@ class Proxy:
     def _forward(self, direction: Direction, piece: bytes, sink: socket.socket) -> None:
         if self.delay_seconds:
             time.sleep(self.delay_seconds)
-        if direction == "up":
-            self.sent_up += piece
+        recorded = self.sent_up if direction == "up" else self.sent_down
+        recorded += piece
         passing, action = self._sprung(direction, piece)
         if not self.swallows:
             sink.sendall(piece[:passing])

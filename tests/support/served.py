@@ -15,7 +15,8 @@ from keras_split.model.settings import common_settings
 from keras_split.numerics import Numerics
 from keras_split.partition import partition
 from keras_split.segment import Input
-from keras_split.server.served import Served, ServingOptions
+from keras_split.server.options import ServingOptions
+from keras_split.server.served import Served
 from keras_split.server.training import Training
 from keras_split.session import Exchange
 from keras_split.state import Shelf

@@ -23,7 +23,7 @@ def test_a_step_sent_again_while_it_is_computed_counts_once(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = prepared(served)
-    signature, traced = served.step_for(name)
+    signature, traced = served.traces.step(name)
     started, go_on = threading.Event(), threading.Event()
 
     def slowly(values, caller):
@@ -31,7 +31,8 @@ def test_a_step_sent_again_while_it_is_computed_counts_once(
         go_on.wait(30)
         traced(values, caller)
 
-    monkeypatch.setattr(served, "step_for", lambda _: (signature, slowly))
+    slowly.losses = []
+    monkeypatch.setattr(served.traces, "step", lambda _: (signature, slowly))
     replies: list = []
 
     def ask(turn: Training) -> threading.Thread:
@@ -58,13 +59,13 @@ def test_no_step_is_computed_on_an_update_that_failed_half_way(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = prepared(served)
-    signature, _ = served.step_for(name)
+    signature, _ = served.traces.step(name)
 
     def answer_and_fail(values, caller):
         caller.answer(values)
         raise MemoryError
 
-    monkeypatch.setattr(served, "step_for", lambda _: (signature, answer_and_fail))
+    monkeypatch.setattr(served.traces, "step", lambda _: (signature, answer_and_fail))
     turn = begin(served)
     turn._answer(step(served, name))[2]()
     with pytest.raises(RemoteFailure, match="Restore both halves"):

@@ -56,14 +56,14 @@ def test_no_step_of_the_optimizer_before_follows_new_settings(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = prepared(served)
-    served.step_for(name)
+    served.traces.step(name)
     change = served.engine.change
 
     def look_behind(work):
         change(work)
         # What another connection has asked for meanwhile would be computed now.
         with pytest.raises(ProtocolError, match="not prepared"):
-            served.step_for(name)
+            served.traces.step(name)
 
     monkeypatch.setattr(served.engine, "change", look_behind)
     served.settle(settings("adam"))

@@ -9,12 +9,12 @@ import pytest
 
 from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.codec import Message
-from keras_split.errors import ConnectionLost, VersionMismatch
+from keras_split.errors import ConnectionLost, Refused, SettingsRefused, VersionMismatch
 from keras_split.server.dialogue import Dialogue
 from keras_split.server.open_step import OpenStep
 from keras_split.server.served import Served
 from keras_split.state import read
-from support.served import begin, prepared, serve, step
+from support.served import begin, prepared, serve, settings, step
 
 
 @pytest.fixture
@@ -98,3 +98,16 @@ def test_a_server_that_stops_does_not_wait_for_a_silent_client(
     assert label_free.engine.change(lambda: label_free.turns.version) == 0
     with pytest.raises(ConnectionLost, match="went away"):
         silent._heard()
+
+
+def test_who_trains_a_served_model_neither_reads_its_variables_nor_replaces_its_settings(
+    tmp_path: Path,
+) -> None:
+    served = serve(tmp_path)
+    with pytest.raises(Refused, match="Only the owner of a hosted body"):
+        begin(served)._answer(request("inspect", pb.Ticket()))
+    before = served.settings_text
+    with pytest.raises(SettingsRefused, match="compile settings hold"):
+        served.settle(settings("adam"))
+    assert served.settings_text == before
+    served.engine.stop()

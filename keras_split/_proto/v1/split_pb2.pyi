@@ -79,7 +79,7 @@ class Frame(_message.Message):
     def __init__(self, header: _Optional[_Union[Header, _Mapping]] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class Header(_message.Message):
-    __slots__ = ("request", "tensors", "begin", "begun", "step", "stepped", "infer", "inferred", "snapshot", "restore", "ticket", "finalize", "inspect", "inspected", "host", "hosted", "forwarded", "backward")
+    __slots__ = ("request", "tensors", "begin", "begun", "step", "stepped", "infer", "inferred", "snapshot", "restore", "ticket", "finalize", "inspect", "inspected", "host", "hosted", "forwarded", "backward", "commit", "committed")
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     TENSORS_FIELD_NUMBER: _ClassVar[int]
     BEGIN_FIELD_NUMBER: _ClassVar[int]
@@ -98,6 +98,8 @@ class Header(_message.Message):
     HOSTED_FIELD_NUMBER: _ClassVar[int]
     FORWARDED_FIELD_NUMBER: _ClassVar[int]
     BACKWARD_FIELD_NUMBER: _ClassVar[int]
+    COMMIT_FIELD_NUMBER: _ClassVar[int]
+    COMMITTED_FIELD_NUMBER: _ClassVar[int]
     request: int
     tensors: _containers.RepeatedCompositeFieldContainer[Tensor]
     begin: Begin
@@ -116,7 +118,9 @@ class Header(_message.Message):
     hosted: Hosted
     forwarded: Forwarded
     backward: Backward
-    def __init__(self, request: _Optional[int] = ..., tensors: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., begin: _Optional[_Union[Begin, _Mapping]] = ..., begun: _Optional[_Union[Begun, _Mapping]] = ..., step: _Optional[_Union[Step, _Mapping]] = ..., stepped: _Optional[_Union[Stepped, _Mapping]] = ..., infer: _Optional[_Union[Infer, _Mapping]] = ..., inferred: _Optional[_Union[Inferred, _Mapping]] = ..., snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., restore: _Optional[_Union[Restore, _Mapping]] = ..., ticket: _Optional[_Union[Ticket, _Mapping]] = ..., finalize: _Optional[_Union[Finalize, _Mapping]] = ..., inspect: _Optional[_Union[Inspect, _Mapping]] = ..., inspected: _Optional[_Union[Inspected, _Mapping]] = ..., host: _Optional[_Union[Host, _Mapping]] = ..., hosted: _Optional[_Union[Hosted, _Mapping]] = ..., forwarded: _Optional[_Union[Forwarded, _Mapping]] = ..., backward: _Optional[_Union[Backward, _Mapping]] = ...) -> None: ...
+    commit: Commit
+    committed: Committed
+    def __init__(self, request: _Optional[int] = ..., tensors: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., begin: _Optional[_Union[Begin, _Mapping]] = ..., begun: _Optional[_Union[Begun, _Mapping]] = ..., step: _Optional[_Union[Step, _Mapping]] = ..., stepped: _Optional[_Union[Stepped, _Mapping]] = ..., infer: _Optional[_Union[Infer, _Mapping]] = ..., inferred: _Optional[_Union[Inferred, _Mapping]] = ..., snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., restore: _Optional[_Union[Restore, _Mapping]] = ..., ticket: _Optional[_Union[Ticket, _Mapping]] = ..., finalize: _Optional[_Union[Finalize, _Mapping]] = ..., inspect: _Optional[_Union[Inspect, _Mapping]] = ..., inspected: _Optional[_Union[Inspected, _Mapping]] = ..., host: _Optional[_Union[Host, _Mapping]] = ..., hosted: _Optional[_Union[Hosted, _Mapping]] = ..., forwarded: _Optional[_Union[Forwarded, _Mapping]] = ..., backward: _Optional[_Union[Backward, _Mapping]] = ..., commit: _Optional[_Union[Commit, _Mapping]] = ..., committed: _Optional[_Union[Committed, _Mapping]] = ...) -> None: ...
 
 class Tensor(_message.Message):
     __slots__ = ("dtype", "dims", "model")
@@ -221,16 +225,18 @@ class PrepareReply(_message.Message):
     def __init__(self, signature: _Optional[str] = ..., outputs: _Optional[_Iterable[_Union[TensorSpec, _Mapping]]] = ..., outputs_structure: _Optional[str] = ...) -> None: ...
 
 class Begin(_message.Message):
-    __slots__ = ("model", "client", "topology_digest", "turn")
+    __slots__ = ("model", "client", "topology_digest", "turn", "member")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     CLIENT_FIELD_NUMBER: _ClassVar[int]
     TOPOLOGY_DIGEST_FIELD_NUMBER: _ClassVar[int]
     TURN_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_FIELD_NUMBER: _ClassVar[int]
     model: str
     client: str
     topology_digest: str
     turn: int
-    def __init__(self, model: _Optional[str] = ..., client: _Optional[str] = ..., topology_digest: _Optional[str] = ..., turn: _Optional[int] = ...) -> None: ...
+    member: str
+    def __init__(self, model: _Optional[str] = ..., client: _Optional[str] = ..., topology_digest: _Optional[str] = ..., turn: _Optional[int] = ..., member: _Optional[str] = ...) -> None: ...
 
 class Begun(_message.Message):
     __slots__ = ("turn", "version", "lineage")
@@ -340,6 +346,95 @@ class Hosted(_message.Message):
     model: str
     def __init__(self, model: _Optional[str] = ...) -> None: ...
 
+class TurnRequest(_message.Message):
+    __slots__ = ("model", "topology_digest", "member", "since", "pinned", "address", "leaves", "looks", "is_done")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    TOPOLOGY_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    PINNED_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    LEAVES_FIELD_NUMBER: _ClassVar[int]
+    LOOKS_FIELD_NUMBER: _ClassVar[int]
+    IS_DONE_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    topology_digest: str
+    member: str
+    since: int
+    pinned: int
+    address: str
+    leaves: bool
+    looks: bool
+    is_done: bool
+    def __init__(self, model: _Optional[str] = ..., topology_digest: _Optional[str] = ..., member: _Optional[str] = ..., since: _Optional[int] = ..., pinned: _Optional[int] = ..., address: _Optional[str] = ..., leaves: bool = ..., looks: bool = ..., is_done: bool = ...) -> None: ...
+
+class TurnReply(_message.Message):
+    __slots__ = ("turn", "used", "quota", "unit", "commit_every", "bookmark", "links", "more_links", "roster", "addresses", "commits", "waiting")
+    class AddressesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    TURN_FIELD_NUMBER: _ClassVar[int]
+    USED_FIELD_NUMBER: _ClassVar[int]
+    QUOTA_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    COMMIT_EVERY_FIELD_NUMBER: _ClassVar[int]
+    BOOKMARK_FIELD_NUMBER: _ClassVar[int]
+    LINKS_FIELD_NUMBER: _ClassVar[int]
+    MORE_LINKS_FIELD_NUMBER: _ClassVar[int]
+    ROSTER_FIELD_NUMBER: _ClassVar[int]
+    ADDRESSES_FIELD_NUMBER: _ClassVar[int]
+    COMMITS_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    turn: int
+    used: float
+    quota: float
+    unit: str
+    commit_every: int
+    bookmark: str
+    links: _containers.RepeatedScalarFieldContainer[bytes]
+    more_links: bool
+    roster: str
+    addresses: _containers.ScalarMap[str, str]
+    commits: int
+    waiting: Waiting
+    def __init__(self, turn: _Optional[int] = ..., used: _Optional[float] = ..., quota: _Optional[float] = ..., unit: _Optional[str] = ..., commit_every: _Optional[int] = ..., bookmark: _Optional[str] = ..., links: _Optional[_Iterable[bytes]] = ..., more_links: bool = ..., roster: _Optional[str] = ..., addresses: _Optional[_Mapping[str, str]] = ..., commits: _Optional[int] = ..., waiting: _Optional[_Union[Waiting, _Mapping]] = ...) -> None: ...
+
+class Waiting(_message.Message):
+    __slots__ = ("member", "trains", "ahead", "seconds", "usual_seconds")
+    MEMBER_FIELD_NUMBER: _ClassVar[int]
+    TRAINS_FIELD_NUMBER: _ClassVar[int]
+    AHEAD_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    USUAL_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    member: str
+    trains: bool
+    ahead: int
+    seconds: float
+    usual_seconds: float
+    def __init__(self, member: _Optional[str] = ..., trains: bool = ..., ahead: _Optional[int] = ..., seconds: _Optional[float] = ..., usual_seconds: _Optional[float] = ...) -> None: ...
+
+class Commit(_message.Message):
+    __slots__ = ("link", "bookmark", "ends", "used")
+    LINK_FIELD_NUMBER: _ClassVar[int]
+    BOOKMARK_FIELD_NUMBER: _ClassVar[int]
+    ENDS_FIELD_NUMBER: _ClassVar[int]
+    USED_FIELD_NUMBER: _ClassVar[int]
+    link: bytes
+    bookmark: str
+    ends: bool
+    used: float
+    def __init__(self, link: _Optional[bytes] = ..., bookmark: _Optional[str] = ..., ends: bool = ..., used: _Optional[float] = ...) -> None: ...
+
+class Committed(_message.Message):
+    __slots__ = ("number",)
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    def __init__(self, number: _Optional[int] = ...) -> None: ...
+
 class StatusRequest(_message.Message):
     __slots__ = ("model",)
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -347,7 +442,7 @@ class StatusRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ...) -> None: ...
 
 class StatusReply(_message.Message):
-    __slots__ = ("model", "cut", "topology_digest", "version", "trainer", "turns", "steps", "inferences", "bytes_received", "bytes_sent", "uptime_seconds", "strategy", "peer")
+    __slots__ = ("model", "cut", "topology_digest", "version", "trainer", "turns", "steps", "inferences", "bytes_received", "bytes_sent", "uptime_seconds", "strategy", "peer", "run", "roster_epoch", "quota", "commits", "committed_version", "turn", "lease_seconds", "members")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     CUT_FIELD_NUMBER: _ClassVar[int]
     TOPOLOGY_DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -361,6 +456,14 @@ class StatusReply(_message.Message):
     UPTIME_SECONDS_FIELD_NUMBER: _ClassVar[int]
     STRATEGY_FIELD_NUMBER: _ClassVar[int]
     PEER_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    ROSTER_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    QUOTA_FIELD_NUMBER: _ClassVar[int]
+    COMMITS_FIELD_NUMBER: _ClassVar[int]
+    COMMITTED_VERSION_FIELD_NUMBER: _ClassVar[int]
+    TURN_FIELD_NUMBER: _ClassVar[int]
+    LEASE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    MEMBERS_FIELD_NUMBER: _ClassVar[int]
     model: str
     cut: str
     topology_digest: str
@@ -374,4 +477,38 @@ class StatusReply(_message.Message):
     uptime_seconds: float
     strategy: str
     peer: Peer
-    def __init__(self, model: _Optional[str] = ..., cut: _Optional[str] = ..., topology_digest: _Optional[str] = ..., version: _Optional[int] = ..., trainer: _Optional[str] = ..., turns: _Optional[int] = ..., steps: _Optional[int] = ..., inferences: _Optional[int] = ..., bytes_received: _Optional[int] = ..., bytes_sent: _Optional[int] = ..., uptime_seconds: _Optional[float] = ..., strategy: _Optional[str] = ..., peer: _Optional[_Union[Peer, _Mapping]] = ...) -> None: ...
+    run: str
+    roster_epoch: int
+    quota: str
+    commits: int
+    committed_version: int
+    turn: int
+    lease_seconds: float
+    members: _containers.RepeatedCompositeFieldContainer[Member]
+    def __init__(self, model: _Optional[str] = ..., cut: _Optional[str] = ..., topology_digest: _Optional[str] = ..., version: _Optional[int] = ..., trainer: _Optional[str] = ..., turns: _Optional[int] = ..., steps: _Optional[int] = ..., inferences: _Optional[int] = ..., bytes_received: _Optional[int] = ..., bytes_sent: _Optional[int] = ..., uptime_seconds: _Optional[float] = ..., strategy: _Optional[str] = ..., peer: _Optional[_Union[Peer, _Mapping]] = ..., run: _Optional[str] = ..., roster_epoch: _Optional[int] = ..., quota: _Optional[str] = ..., commits: _Optional[int] = ..., committed_version: _Optional[int] = ..., turn: _Optional[int] = ..., lease_seconds: _Optional[float] = ..., members: _Optional[_Iterable[_Union[Member, _Mapping]]] = ...) -> None: ...
+
+class Member(_message.Message):
+    __slots__ = ("name", "state", "turns", "steps", "commits", "bytes_received", "bytes_sent", "waiting_seconds", "waited_seconds", "inferences", "refusals")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    TURNS_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    COMMITS_FIELD_NUMBER: _ClassVar[int]
+    BYTES_RECEIVED_FIELD_NUMBER: _ClassVar[int]
+    BYTES_SENT_FIELD_NUMBER: _ClassVar[int]
+    WAITING_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    WAITED_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    INFERENCES_FIELD_NUMBER: _ClassVar[int]
+    REFUSALS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    state: str
+    turns: int
+    steps: int
+    commits: int
+    bytes_received: int
+    bytes_sent: int
+    waiting_seconds: float
+    waited_seconds: float
+    inferences: int
+    refusals: int
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[str] = ..., turns: _Optional[int] = ..., steps: _Optional[int] = ..., commits: _Optional[int] = ..., bytes_received: _Optional[int] = ..., bytes_sent: _Optional[int] = ..., waiting_seconds: _Optional[float] = ..., waited_seconds: _Optional[float] = ..., inferences: _Optional[int] = ..., refusals: _Optional[int] = ...) -> None: ...

@@ -71,8 +71,19 @@ class Turns:
         turn = self._turn
         return turn.client[:_SHOWN] if turn and _is_held(turn, now) else ""
 
-    def begin(self, client: str, resumed: int, now: float) -> Turn:
+    def lease(self, now: float) -> tuple[int, float]:
+        """The turn that somebody has, and seconds until it is over if its holder stays silent; or zeros."""
+        turn = self._turn
+        return (turn.number, turn.expires - now) if turn and _is_held(turn, now) else (0, 0.0)
+
+    def begin(self, client: str, resumed: int, now: float, *, takes_over: bool = False) -> Turn:
         """Gives out the turn, or the same turn again to a holder that lost its connection.
+
+        Args:
+            client: Name of the client's process.
+            resumed: Number of the turn to resume; 0 for a new one.
+            now: Monotonic seconds.
+            takes_over: Whether the client has the right to, whoever trains: a rota has decided.
 
         Raises:
             TrainerBusy: Another client trains.
@@ -83,7 +94,7 @@ class Turns:
             if resumed:
                 self._turn = self._resumed(client, resumed, expires)
             else:
-                self._turn = self._new(client, expires, now)
+                self._turn = self._new(client, expires, now, takes_over)
             return self._turn
 
     def renew(self, number: int, now: float) -> None:
@@ -145,11 +156,11 @@ class Turns:
             if now is not None and (now.number, now.stream) == (turn.number, turn.stream):
                 self._turn = replace(now, connected=False)
 
-    def _new(self, client: str, expires: float, now: float) -> Turn:
+    def _new(self, client: str, expires: float, now: float, takes_over: bool) -> Turn:
         turn = self._turn
         # A client that begins anew has given up its own turn, whether the end of that one was seen
         # here or not.
-        if turn is not None and turn.client != client and _is_held(turn, now):
+        if turn is not None and turn.client != client and _is_held(turn, now) and not takes_over:
             raise TrainerBusy(
                 f"Another client ({turn.client[:_SHOWN]}) trains this model. Try again when it has "
                 "finished; `keras-split status` shows who trains. `predict` and `evaluate` need "

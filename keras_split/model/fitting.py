@@ -1,0 +1,135 @@
+"""`fit` in a run of several data owners: from the last commit on, again after every fault."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import logging
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_split.callbacks import TurnWatcher
+from keras_split.errors import ConnectionLost, DeadlineExceeded, SplitError, StoreFull, TurnLost
+from keras_split.model import refusals
+from keras_split.model.ownership import Ownership
+from keras_split.model.takes_turns import Place, TakesTurns
+from keras_split.model.waits import display
+from keras_split.owners import Taken
+
+_log = logging.getLogger(__name__)
+# Somebody will make room on a full disk, as somebody mends a line.
+_RECOVERABLE = (ConnectionLost, DeadlineExceeded, StoreFull, TurnLost)
+# In a row, without a commit in between: what fails so often will go on failing.
+_MOST_FAILURES = 10
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 10.0
+
+
+def fit_in_turns(
+    model: Any, ownership: Ownership, fit: Callable[..., Any], given: dict[str, Any], callbacks: Any
+) -> Any:
+    """Calls `fit` until all epochs are done, each time from this client's last commit.
+
+    Args:
+        model: The split model.
+        ownership: The model's.
+        fit: Keras'.
+        given: Its arguments.
+        callbacks: The user's.
+
+    Returns:
+        The History of all epochs that this process has trained.
+
+    Raises:
+        SplitError: What still went wrong in the end. Nothing committed is lost: calling `fit` again goes on.
+    """
+    refusals.check_run(model.optimizer, callbacks)
+    turns = TakesTurns(ownership, display(given.get("verbose", "auto")), _watchers(callbacks))
+    given = {**given, "callbacks": model.with_traffic(callbacks, turns)}
+    is_done = False
+    try:
+        while not is_done:
+            is_done = _fit_once(model, turns, fit, given)
+        return _joined(list(map(_without_passed, turns.histories)))
+    finally:
+        with contextlib.suppress(SplitError):
+            ownership.owner.leave(is_done=is_done)
+
+
+def _fit_once(model: Any, turns: TakesTurns, fit: Callable[..., Any], given: dict[str, Any]) -> bool:
+    """Whether it came to its end; if not, the next one goes on from the last commit."""
+    try:
+        # What can go wrong in a turn can go wrong while one is taken.
+        place = _take(turns, given)
+        model.steps_to_pass = place.step
+        fit(**{**given, "initial_epoch": max(given.get("initial_epoch", 0), place.epoch)})
+        return True
+    except _RECOVERABLE as error:
+        failures = turns.failed()
+        if (turns.histories and _is_gone(given.get("x"))) or failures > _MOST_FAILURES:
+            raise
+        _log.warning("%s The training goes on from the last commit.", error)
+        time.sleep(min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**failures))
+        return False
+    finally:
+        turns.drop()
+        model.steps_to_pass = 0
+
+
+def _take(turns: TakesTurns, given: dict[str, Any]) -> Place:
+    _check_order(turns.take(), given)
+    return turns.bookmark()
+
+
+def _check_order(taken: Taken, given: dict[str, Any]) -> None:
+    """In the midst of an epoch one can go on only if the same batches come again."""
+    in_epochs = taken.quota.unit == "epochs" and not taken.commit_every
+    shuffles = given.get("shuffle", True) and not isinstance(given.get("x"), _IN_ORDER)
+    if shuffles and not in_epochs:
+        raise ValueError(
+            f"Turns of this run ({taken.quota}) end in the midst of an epoch, and `fit` shuffles arrays in "
+            "another way each time, so that after a fault it could not tell which rows are done. Pass "
+            "`shuffle=False`, or a tf.data.Dataset shuffled with a seed and "
+            "`reshuffle_each_iteration=False`."
+        )
+
+
+def _watchers(callbacks: Any) -> list[TurnWatcher]:
+    given = callbacks.callbacks if isinstance(callbacks, keras.callbacks.CallbackList) else callbacks
+    return [each for each in keras.tree.flatten(given) if isinstance(each, TurnWatcher)]
+
+
+_IN_ORDER = (tf.data.Dataset, keras.utils.PyDataset)
+
+
+def _is_gone(x: Any) -> bool:
+    """Whether data can be gone through once only."""
+    return inspect.isgenerator(x) or (isinstance(x, Iterator) and not isinstance(x, _IN_ORDER))
+
+
+def _without_passed(history: Any) -> Any:
+    """Without the first epoch, if all its steps had been trained before: it was validated at most."""
+    if len(history.epoch) > min(map(len, history.history.values()), default=0):
+        for values in history.history.values():
+            del values[: len(values) - len(history.epoch) + 1]
+        del history.epoch[0]
+    return history
+
+
+def _joined(histories: list[Any]) -> Any:
+    """One History: of an epoch that was begun several times, its last time counts."""
+    last = histories[-1]
+    for earlier in reversed(histories[:-1]):
+        _put_before(last, earlier)
+    return last
+
+
+def _put_before(history: Any, earlier: Any) -> None:
+    first = history.epoch[0] if history.epoch else float("inf")
+    kept = [at for at, epoch in enumerate(earlier.epoch) if epoch < first]
+    history.epoch[:0] = [earlier.epoch[at] for at in kept]
+    for name, values in earlier.history.items():
+        history.history.setdefault(name, [])[:0] = [values[at] for at in kept]

@@ -1,0 +1,75 @@
+"""What makes a split model one of several data owners'."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from keras_split.audit import AuditLog
+from keras_split.digest import digest_of
+from keras_split.exchange import AuditedHandover, Handover
+from keras_split.model.client_state import ClientState
+from keras_split.model.halves import Halves
+from keras_split.owners import Agreed, AuditedOwner, DataOwner, Membership
+from keras_split.state import Bundle
+
+
+class Ownership:
+    """A split model's membership in a run, and its state there.
+
+    Args:
+        model: The split model.
+        halves: The model's.
+        membership: Who the client is.
+        handover: The way of the envelopes.
+        audit: Where a trace is left; None for none.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        halves: Halves,
+        membership: Membership,
+        handover: Handover,
+        audit: AuditLog | None = None,
+    ):
+        self._model = model
+        self._halves = halves
+        self._membership = membership
+        self._handover = handover if audit is None else AuditedHandover(handover, audit)
+        self._audit = audit
+        self._owner: DataOwner | None = None
+        self._state: ClientState | None = None
+
+    @property
+    def owner(self) -> DataOwner:
+        """Takes turns for this model."""
+        if self._owner is None:
+            joined = self._halves.joined()
+            make = DataOwner if self._audit is None else partial(AuditedOwner, self._audit)
+            self._owner = make(
+                self._membership,
+                self._handover,
+                self._halves.session,
+                Agreed(joined.digest, digest_of(joined.settings or {})),
+                lambda secret: self.state.expand(secret),
+                self.state.size,
+            )
+        return self._owner
+
+    @property
+    def state(self) -> ClientState:
+        """The client's; another one after each `compile`, which makes a new optimizer."""
+        if self._state is None or self._state.optimizer is not self._model.optimizer:
+            self._state = ClientState(self._model, self._halves)
+        return self._state
+
+    def refresh(self) -> None:
+        """Goes to the run's newest state, without a turn."""
+        found: Bundle = self.owner.look()
+        if found:
+            self.state.write(found)
+
+    def close(self) -> None:
+        """Offers no envelopes any more."""
+        self._handover.close()

@@ -1,0 +1,190 @@
+"""A data owner's part in a run: wait for the turn, take over, hand over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from keras_split._proto.v1 import split_pb2 as pb
+from keras_split.crypto import Link, Pin, verify_chain
+from keras_split.errors import RollbackDetected
+from keras_split.exchange import Handover
+from keras_split.owners.agreed import Agreed
+from keras_split.owners.history import History
+from keras_split.owners.membership import Membership
+from keras_split.owners.waiting import Waiting
+from keras_split.session import Session
+from keras_split.state import Bundle
+from keras_split.turns import Quota
+
+_QUICKEST_POLL_SECONDS, _SLOWEST_POLL_SECONDS = 0.05, 2.0
+# So that noticing that a turn has ended takes no more than this share of the turn.
+_POLL_SHARE = 0.1
+# Of some hundred bytes each.
+_MOST_LINKS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A turn.
+
+    Args:
+        turn: Its number.
+        used: How much of the quota it has used already, by steps that were committed.
+        quota: Its length.
+        commit_every: Steps after which to commit in its midst; 0 for never.
+        bookmark: As this member gave it with its last commit; empty before the first.
+        state: The client's state to go on from.
+    """
+
+    turn: int
+    used: float
+    quota: Quota
+    commit_every: int
+    bookmark: str
+    state: Bundle
+
+
+class DataOwner:
+    """Takes turns with others.
+
+    Args:
+        membership: Who this is.
+        handover: The way of the envelopes.
+        session: Returns the joined session.
+        agreed: What was validated.
+        expand: From the clients' common secret (32 bytes) to the state that a run begins with.
+        max_state_bytes: More than that is no state of this client's model.
+    """
+
+    def __init__(
+        self,
+        membership: Membership,
+        handover: Handover,
+        session: Callable[[], Session],
+        agreed: Agreed,
+        expand: Callable[[bytes], Bundle],
+        max_state_bytes: int,
+    ):
+        self.membership = membership
+        self._handover = handover
+        self._session = session
+        self._agreed = agreed
+        self._history = History(membership, handover, expand, max_state_bytes)
+
+    def take(self, tell: Callable[[Waiting], None]) -> Taken:
+        """Waits for the turn, and takes over what the last holder left.
+
+        Args:
+            tell: Called each time this member has to go on waiting.
+
+        Raises:
+            EnvelopeRefused: History or state that must not be used.
+            SplitError: The server or the envelopes cannot be reached.
+        """
+        reply = self._granted(tell)
+        self._learn(reply)
+        self._session().take_turn(self.membership.identity.name, self._history.version)
+        if not reply.commits:
+            self._begin(reply.turn)
+        return Taken(
+            reply.turn,
+            reply.used,
+            Quota(reply.quota, reply.unit),  # type: ignore[arg-type]
+            reply.commit_every,
+            reply.bookmark,
+            self._history.state,
+        )
+
+    def look(self) -> Bundle:
+        """The newest state of the run, without a turn; empty before the first."""
+        request = self._request(self._history.number)
+        request.looks = True
+        self._learn(self._session().ask_for_turn(request))
+        return self._history.state
+
+    def commit(self, state: Bundle, turn: int, bookmark: str, *, ends: bool, used: float) -> None:
+        """Hands over, and makes what was done since the last commit last.
+
+        Args:
+            state: This client's.
+            turn: As taken.
+            bookmark: Comes back with this member's next turn.
+            ends: Whether the turn is over.
+            used: How much of the quota it has used.
+
+        Raises:
+            TurnLost: It was over before; nothing of it lasts.
+            SplitError: Whether it lasts is not known. The next `take` tells.
+        """
+        link, blob = self._history.next(state, turn, self._session().version, self._agreed)
+        self._hand_over(link, blob, bookmark, ends=ends, used=used)
+        self._history.accept(link, state)
+
+    def leave(self, *, is_done: bool) -> None:
+        """Is not waited for from now on; what was not committed is taken back.
+
+        Args:
+            is_done: Whether this member would begin its data anew, and not go on in its midst.
+        """
+        self._session().end_turn()
+        name = self.membership.identity.name
+        self._session().ask_for_turn(pb.TurnRequest(member=name, leaves=True, is_done=is_done))
+
+    def _learn(self, reply: pb.TurnReply) -> None:
+        self.membership.learn(reply.roster)
+        self._history.follow(self._links(reply), dict(reply.addresses))
+
+    def _granted(self, tell: Callable[[Waiting], None]) -> pb.TurnReply:
+        since = time.monotonic()
+        while True:
+            reply = self._session().ask_for_turn(self._request(self._history.number))
+            if not reply.HasField("waiting"):
+                return reply
+            tell(Waiting.of(reply.waiting))
+            pause = _POLL_SHARE * (time.monotonic() - since)
+            time.sleep(min(max(pause, _QUICKEST_POLL_SECONDS), _SLOWEST_POLL_SECONDS))
+
+    def _request(self, since: int) -> pb.TurnRequest:
+        pin = self.membership.pinned.read()
+        return pb.TurnRequest(
+            member=self.membership.identity.name,
+            since=since,
+            pinned=-1 if pin is None else pin.number,
+            address=self._handover.address,
+        )
+
+    def _links(self, reply: pb.TurnReply) -> list[Link]:
+        """All that the server shows, verified and pinned before anything of it is used."""
+        links = list(map(Link.read, reply.links))
+        while reply.more_links and len(links) < _MOST_LINKS:
+            at = links[-1].header.number + 1
+            page = pb.TurnRequest(member=self.membership.identity.name, since=at, pinned=at, looks=True)
+            reply = self._session().ask_for_turn(page)
+            links += map(Link.read, reply.links)
+        self._verify(links)
+        return links
+
+    def _verify(self, links: list[Link]) -> None:
+        pinned, membership = self.membership.pinned, self.membership
+        known, agreed = pinned.read(), self._agreed
+        if known is not None and not links:
+            raise RollbackDetected(
+                "The server shows nothing of the run's history, and this member has seen some of it. Has the "
+                "server lost its folder? Restore it from its backup."
+            )
+        new = verify_chain(links, known, membership.rosters, membership.run, agreed.topology, agreed.settings)
+        if new:
+            pinned.advance(Pin.of(new[-1]))
+
+    def _begin(self, turn: int) -> None:
+        """The first of all turns makes the secret that all initial weights come from."""
+        link, blob = self._history.first(turn, self._agreed)
+        self._hand_over(link, blob, "", ends=False, used=0.0)
+        self._history.accept(link, self._history.state)
+
+    def _hand_over(self, link: Link, blob: bytes, bookmark: str, *, ends: bool, used: float) -> None:
+        # Durable before the commit: a commit whose envelope nobody has would end the run.
+        self._handover.put(link.blob, blob)
+        self._session().commit(pb.Commit(link=link.to_bytes(), bookmark=bookmark, ends=ends, used=used))

@@ -1,0 +1,65 @@
+"""The signed headers of a run's envelopes, one file each."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from itertools import islice
+from pathlib import Path
+
+from keras_split.crypto import Link
+from keras_split.state.file import UNFINISHED, sync_folder
+
+# A page of links, of some hundred bytes each, stays far below what a message may have.
+PAGE = 256
+
+
+class Links:
+    """Keeps links by number, each durable when `put` returns.
+
+    A link counts once a commit names it; one of a commit that did not come about is written over by the next.
+
+    Args:
+        folder: Made if it is missing.
+    """
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._kept: dict[int, Link] = {}
+
+    def put(self, link: Link) -> None:
+        """Writes a link under its number."""
+        number = link.header.number
+        descriptor, temporary = tempfile.mkstemp(dir=self._folder, prefix=UNFINISHED)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(link.to_bytes())
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, self._path(number))
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+            raise
+        sync_folder(self._folder)
+        self._kept[number] = link
+
+    def get(self, number: int) -> Link:
+        """The link of a number, which was committed."""
+        if number not in self._kept:
+            self._kept[number] = Link.read(self._path(number).read_bytes())
+        return self._kept[number]
+
+    def page(self, first: int, last: int) -> list[Link]:
+        """Links from a number on, as many as one reply takes."""
+        return [self.get(number) for number in islice(range(first, last + 1), PAGE)]
+
+    def newest_whole(self, last: int) -> int:
+        """Number of the newest link up to `last` whose state can be had without another's; -1 for none."""
+        found = (number for number in range(last, -1, -1) if self.get(number).header.kind != "delta")
+        return next(found, -1)
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"{number:09d}.link"

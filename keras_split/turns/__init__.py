@@ -1,0 +1,21 @@
+"""Who may train, and what a repeated step means."""
+
+from keras_split.turns.lease import Turn, Turns, Verdict
+from keras_split.turns.order import ORDERS, Order, order_of
+from keras_split.turns.quota import Quota
+from keras_split.turns.record import Record
+from keras_split.turns.rota import Granted, Rota, Waiting
+
+__all__ = [
+    "ORDERS",
+    "Granted",
+    "Order",
+    "Quota",
+    "Record",
+    "Rota",
+    "Turn",
+    "Turns",
+    "Verdict",
+    "Waiting",
+    "order_of",
+]
