@@ -16,7 +16,7 @@ from pathlib import Path
 
 _LOOPS = 1_500_000
 _TICK_SECONDS = 1.0 / os.sysconf("SC_CLK_TCK")
-_PACKAGES = ("keras-split", "keras", "tensorflow", "grpcio", "protobuf", "numpy")
+_PACKAGES = ("keras-split", "keras", "tensorflow", "grpcio", "protobuf", "numpy", "zstandard")
 
 
 def cores() -> list[int]:

@@ -40,8 +40,9 @@ class BenchmarkServer(local.LocalServer):
         with machine.pinned(self._core):
             return super()._start()
 
-    def _address(self) -> str:
-        address = super()._address()
+    def address(self) -> str:
+        """The proxy's, where bytes are counted."""
+        address = super().address()
         if not self._counts:
             return address
         if self._proxy is None:

@@ -28,8 +28,9 @@ class SlowServer(local.LocalServer):
         self._line: SlowLine | None = None
         super().__init__()
 
-    def _address(self) -> str:
-        address = super()._address()
+    def address(self) -> str:
+        """The line's near end."""
+        address = super().address()
         if self._line is None:
             self._line = SlowLine(address, self._bytes_per_second, self._delay_seconds)
         return self._line.address

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,11 @@ from benchmarks.breakdown import break_down
 from benchmarks.comparisons import WIRE_BATCHES, Comparison, comparisons, quick
 from benchmarks.pace import SLOWEST, Pace
 from benchmarks.processes import Job, TrainingProcess
+from benchmarks.report import write_report
 from benchmarks.rounds import reason_to_drop, summarise, take_rounds
 from benchmarks.table import comparison_lines, wire_lines
 from benchmarks.wire import measure_wire
 
-_DIGITS = 6
 # Where a measurement of everything goes by itself; a part of it goes nowhere without `--json`.
 _RESULT = Path("benchmarks/results/step.json")
 
@@ -52,9 +51,7 @@ def main() -> None:
         "wire": wire,
     }
     if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(_rounded(report), indent=1) + "\n")
-        print(f"All that was measured is in {options.json}")
+        write_report(report, options.json)
 
 
 def measure(comparison: Comparison, pace: Pace, effort: Effort) -> dict[str, Any]:
@@ -103,15 +100,6 @@ def _chosen(options: argparse.Namespace) -> list[Comparison]:
     if options.quick:
         return [quick(each) for each in chosen if each.pinned and each.steps_per_execution == 1]
     return chosen
-
-
-def _rounded(value: Any) -> Any:
-    """Floats to six significant digits, for people who read the file."""
-    if isinstance(value, float):
-        return float(f"{value:.{_DIGITS}g}")
-    if isinstance(value, dict):
-        return {name: _rounded(each) for name, each in value.items()}
-    return [_rounded(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _options() -> argparse.Namespace:

@@ -25,6 +25,16 @@ _POSITIVE = click.IntRange(min=1)
     callback=check_function,
     help="Returns (x, y). Default: random numbers that fit the model's inputs and loss.",
 )
+@click.option(
+    "--clients", type=_POSITIVE, default=1, show_default=True, help="Data owners that train in turns."
+)
+@click.option(
+    "--handover",
+    default="server",
+    show_default=True,
+    metavar="WAY",
+    help="With several clients: server, peer or file:///FOLDER.",
+)
 @click.option("--epochs", type=_POSITIVE, default=1, show_default=True, help="Passes.")
 @click.option("--batch-size", type=_POSITIVE, default=32, show_default=True, help="Rows in a step.")
 @click.option("--samples", type=_POSITIVE, default=100, show_default=True, help="Random rows.")
@@ -36,12 +46,13 @@ def verify(
     data: str | None,
     samples: int,
     seed: int,
-    **fit: int,
+    **options: Any,
 ) -> None:
     """Train a model whole and split, and compare every variable after each step.
 
-    The function returns the compiled model, which is built twice. Exits with 1 unless all is equal
-    to the last bit.
+    The function returns the compiled model, which is built twice. With --clients the rows are dealt out to
+    so many data owners, who train in turns on a server process, and hand over. Exits with 1 unless all
+    is equal to the last bit.
     """
     start_tensorflow(exact=True)
     allow_modules_here()
@@ -51,7 +62,7 @@ def verify(
 
     make = partial(load_model, build)
     x, y = _function(data)() if data else random_data(make(), samples, seed)
-    report = compare(make, _plain(cut), x, y, second_cut=_plain(second_cut) or None, seed=seed, **fit)
+    report = compare(make, _plain(cut), x, y, second_cut=_plain(second_cut) or None, seed=seed, **options)
     click.secho(str(report), fg="green" if report.equal else "red")
     click.get_current_context().exit(0 if report.equal else 1)
 

@@ -28,9 +28,24 @@ def digests_of(sides: Mapping[str, Sequence[Part]], optimizer: Any) -> Digests:
     return found
 
 
-def slot_names(parts: Sequence[Part], optimizer: Any) -> list[str]:
-    """Names of an optimizer's variables that belong to parts, in the optimizer's order."""
-    return list(_own_slots(_variables(parts), optimizer))
+def server_slots(body: Sequence[Part], optimizer: Any) -> list[str]:
+    """Names of the server's optimizer variables, from an optimizer like the server's."""
+    like = type(optimizer).from_config(optimizer.get_config())
+    like.build([each for part in body for each in part.model.trainable_variables])
+    return list(_own_slots(_variables(body), like))
+
+
+def digests_of_server(found: Mapping[str, str], slots: Sequence[str]) -> Digests:
+    """Of the server's variables, those of its optimizer under the names that they have in the whole model.
+
+    Args:
+        found: Digests by the names that the server has for them.
+        slots: As `server_slots` gives them.
+    """
+    own = [name for name in found if name.startswith("optimizer/")]
+    named = {slot: found[name] for slot, name in zip(slots, own, strict=True)}
+    others = {name: each for name, each in found.items() if name not in own}
+    return {("server", name): each for name, each in {**others, **named}.items()}
 
 
 def digest(variable: Any) -> str:

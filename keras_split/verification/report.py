@@ -30,6 +30,9 @@ class Report:
         variables: Variables that were compared after each of them, optimizers' and seeds' included.
         difference: The first one, or None.
         history_differences: Names in History whose values differ.
+        clients: Data owners that trained.
+        turns: That several of them took. Variables of the server are compared after each of these, since in
+            between nobody may read them.
     """
 
     cut: str
@@ -37,6 +40,8 @@ class Report:
     variables: int
     difference: Difference | None
     history_differences: tuple[str, ...]
+    clients: int = 1
+    turns: int = 0
 
     @property
     def equal(self) -> bool:
@@ -44,7 +49,10 @@ class Report:
         return self.difference is None and not self.history_differences
 
     def __str__(self) -> str:
-        compared = f"{self.variables} variables after each of {self.steps} updates, cut at {self.cut}"
+        compared = f"{self.variables} variables after each of {self.steps} updates"
+        if self.turns:
+            compared += f" (the server's after each of {self.turns} turns of {self.clients} clients)"
+        compared += f", cut at {self.cut}"
         if self.equal:
             return f"Equal to the last bit: {compared}, and every value of History."
         lines = [f"NOT equal ({compared})."]

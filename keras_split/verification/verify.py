@@ -8,11 +8,12 @@ from typing import Any
 import keras
 
 from keras_split.model import SplitModel
-from keras_split.partition import Part, partition
-from keras_split.verification.digests import Digests, digests_of, slot_names
-from keras_split.verification.report import Difference, Report
-
-_ONLY_SPLIT = ("bytes_sent", "bytes_received")
+from keras_split.partition import partition
+from keras_split.verification.digests import Digests, digests_of, digests_of_server, server_slots
+from keras_split.verification.in_turns import verify_in_turns
+from keras_split.verification.recorder import Recorder, first_difference
+from keras_split.verification.report import Report
+from keras_split.verification.training import differing, fit_from, seeded
 
 
 def verify(
@@ -22,6 +23,8 @@ def verify(
     y: Any,
     *,
     second_cut: str | Sequence[str] | None = None,
+    clients: int = 1,
+    handover: str = "server",
     epochs: int = 1,
     batch_size: int | None = None,
     seed: int = 0,
@@ -32,12 +35,19 @@ def verify(
     Both start from `build()` under the same seed, and see the same batches in the same order. The
     split one uses this machine's private server.
 
+    With several `clients` the rows are dealt out to so many data owners, each with keys and a certificate
+    of its own, who train in turns of an epoch on a server process, and hand over what they have. Then the
+    whole model sees the same batches in the same order. It starts where the run did: at the server's body,
+    and at client weights from the run's secret.
+
     Args:
         build: Returns the compiled model.
         cut: As in `SplitModel`.
-        x: Training data, as in `fit`.
+        x: Training data, as in `fit`; arrays if there are several clients.
         y: Labels, as in `fit`.
         second_cut: As in `SplitModel`.
+        clients: Data owners. They have neighbouring rows, the first the fewest.
+        handover: How several of them hand over: `"server"`, `"peer"`, `"file:///folder"`, or a URL of fsspec.
         epochs: Passes over the data.
         batch_size: Rows in a batch.
         seed: For weights, shuffling and dropout.
@@ -46,92 +56,50 @@ def verify(
     Returns:
         The report; print it, or ask `report.equal`.
 
+    Raises:
+        ValueError: Data, or a number of clients, that cannot be dealt out.
+        SplitError: What a client or a server would say to this model.
+
     Example:
 
     >>> print(keras_split.verify(build, "pool2", x, y, epochs=2))
+    >>> print(keras_split.verify(build, "pool2", x, y, epochs=2, clients=3))
     """
     arguments = {"x": x, "y": y, "epochs": epochs, "batch_size": batch_size, "verbose": 0, **fit}
-    whole = _seeded(build, seed)
-    parts = partition(whole, cut, second_cut)
-    sides = parts.sides
-    expected = _Recorder(lambda: digests_of(sides, whole.optimizer))
-    whole_history = _fit(whole, arguments, seed, expected)
+    if clients != 1:
+        return verify_in_turns(build, (cut, second_cut), arguments, clients, handover, seed)
+    return _verify(build, (cut, second_cut), arguments, seed)
 
-    model = _seeded(build, seed)
-    split = SplitModel(model, cut, second_cut)
+
+def _verify(
+    build: Callable[[], keras.Model], cuts: tuple[Any, Any], arguments: dict[str, Any], seed: int
+) -> Report:
+    whole = seeded(build, seed)
+    parts = partition(whole, *cuts)
+    sides = parts.sides
+    expected = Recorder(lambda: digests_of(sides, whole.optimizer))
+    whole_history = fit_from(whole, arguments, seed, expected)
+
+    model = seeded(build, seed)
+    split = SplitModel(model, *cuts)
     settings = model.get_compile_config()
     split.compile_from_config({**settings, "jit_compile": "auto"})
-    slots = _server_slots(split, parts.sides["server"])
-    found = _Recorder(lambda: _split_digests(split, slots))
+    slots = server_slots(sides["server"], split.optimizer)
+    found = Recorder(lambda: _split_digests(split, slots))
     try:
-        split_history = _fit(split, arguments, seed, found)
+        split_history = fit_from(split, arguments, seed, found)
     finally:
         split.close()
     return Report(
-        cut=str(cut) if second_cut is None else f"{cut} and {second_cut}",
-        steps=len(expected.states) - 1,
-        variables=len(expected.states[-1]),
-        difference=_first_difference(expected.states, found.states),
-        history_differences=_differing(whole_history, split_history),
+        cut=str(cuts[0]) if cuts[1] is None else f"{cuts[0]} and {cuts[1]}",
+        steps=expected.steps,
+        variables=len(expected.moments[-1][1]),
+        difference=first_difference(expected.moments, found.moments),
+        history_differences=differing([whole_history], [split_history]),
     )
-
-
-class _Recorder(keras.callbacks.Callback):
-    """Takes digests before the first and after every step (or execution of several)."""
-
-    def __init__(self, digests: Callable[[], Digests]):
-        super().__init__()
-        self.states: list[Digests] = []
-        self._digests = digests
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        self.states.append(self._digests())
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.states.append(self._digests())
-
-
-def _seeded(build: Callable[[], keras.Model], seed: int) -> keras.Model:
-    keras.utils.set_random_seed(seed)
-    model = build()
-    if not model.compiled:
-        raise ValueError("`build` must return a compiled model, since both sides train it.")
-    model.optimizer.build(model.trainable_variables)
-    return model
-
-
-def _fit(model: keras.Model, arguments: dict[str, Any], seed: int, recorder: _Recorder) -> Any:
-    keras.utils.set_random_seed(seed)
-    callbacks = [*keras.tree.flatten(arguments.get("callbacks") or []), recorder]
-    return model.fit(**{**arguments, "callbacks": callbacks}).history
 
 
 def _split_digests(split: SplitModel, slots: list[str]) -> Digests:
     halves = split._halves
     found = digests_of({"client": halves.own}, split.optimizer)
-    remote = halves.session().inspect(digests_only=True)
-    own = [name for name in remote if name.startswith("optimizer/")]
-    found.update({("server", name): remote[name] for name in remote if name not in own})
-    named = zip(slots, own, strict=True)
-    found.update({("server", slot): remote[name] for slot, name in named})
-    return found
-
-
-def _server_slots(split: SplitModel, body: Sequence[Part]) -> list[str]:
-    """Names of the server's optimizer variables, from an optimizer like the server's."""
-    like = type(split.optimizer).from_config(split.optimizer.get_config())
-    like.build([each for part in body for each in part.model.trainable_variables])
-    return slot_names(body, like)
-
-
-def _first_difference(expected: list[Digests], found: list[Digests]) -> Difference | None:
-    for step, (wanted, got) in enumerate(zip(expected, found, strict=True)):
-        for key in wanted:
-            if got.get(key) != wanted[key]:
-                return Difference(variable=key[1], side=key[0], step=step)
-    return None
-
-
-def _differing(whole: dict[str, Any], split: dict[str, Any]) -> tuple[str, ...]:
-    names = [name for name in {**whole, **split} if name not in _ONLY_SPLIT]
-    return tuple(name for name in names if whole.get(name) != split.get(name))
+    return found | digests_of_server(halves.session().inspect(digests_only=True), slots)

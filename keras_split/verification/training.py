@@ -1,0 +1,43 @@
+"""One training of the two that are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+from keras_split.verification.recorder import Recorder
+
+_ONLY_SPLIT = ("bytes_sent", "bytes_received")
+
+Values = dict[str, Any]
+
+
+def seeded(build: Callable[[], keras.Model], seed: int) -> keras.Model:
+    """The user's model, with its optimizer's variables.
+
+    Raises:
+        ValueError: It is not compiled.
+    """
+    keras.utils.set_random_seed(seed)
+    model = build()
+    if not model.compiled:
+        raise ValueError("`build` must return a compiled model, since both sides train it.")
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def fit_from(model: keras.Model, arguments: Values, seed: int, recorder: Recorder) -> Values:
+    """Trains, with a seed for what `fit` shuffles; returns the values of History."""
+    keras.utils.set_random_seed(seed)
+    callbacks = [*keras.tree.flatten(arguments.get("callbacks") or []), recorder]
+    history: Values = model.fit(**{**arguments, "callbacks": callbacks}).history
+    return history
+
+
+def differing(whole: Sequence[Values], split: Sequence[Values]) -> tuple[str, ...]:
+    """Names in Histories whose values differ."""
+    names = dict.fromkeys(name for values in (*whole, *split) for name in values if name not in _ONLY_SPLIT)
+    pairs = list(zip(whole, split, strict=True))
+    return tuple(name for name in names if any(one.get(name) != other.get(name) for one, other in pairs))
