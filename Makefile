@@ -9,7 +9,7 @@ WORKERS := --numprocesses 3 --dist worksteal
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-unit test-long test-oldest lint proto bench clean
+.PHONY: demo test test-unit test-long test-oldest soak lint proto bench clean
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/keras-split demo
@@ -20,13 +20,21 @@ test: lint test-unit
 test-unit: $(VENV)/.installed-test
 	$(VENV)/bin/python -m pytest $(WORKERS) tests/unit
 
-# Examples and searches train dozens of models.
+# Examples, demonstrations and searches train dozens of models.
 test-long: $(VENV)/.installed-test
 	$(VENV)/bin/python -m pytest $(WORKERS) tests/long
 
 test-oldest: $(OLDEST)/.installed-test
 	$(OLDEST)/bin/python -m pytest $(WORKERS) tests/unit
 	$(OLDEST)/bin/python -m pytest $(WORKERS) tests --ignore=tests/unit
+
+# Server, store and clients killed at random instants on bad lines, until so many were; KILLS=1000 takes hours.
+# Then the same in the simulation, with many more schedules than the unit tests take.
+KILLS := 200
+SCHEDULES := 100000
+soak: $(VENV)/.installed-test
+	TF_NUM_INTRAOP_THREADS=1 PYTHONPATH=tests $(VENV)/bin/python -m soak --kills $(KILLS) $(SOAK)
+	KERAS_SPLIT_SCHEDULES=$(SCHEDULES) $(VENV)/bin/python -m pytest --timeout 3600 tests/unit/test_run_simulated.py
 
 lint: $(VENV)/.installed-test
 	$(VENV)/bin/ruff format --check .
