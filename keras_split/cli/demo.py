@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from keras_split.cli.parameters import FOLDER, PRESENT_FOLDER
+from keras_split.cli.several import check_handover, show_several
 from keras_split.cli.start import start_tensorflow
 from keras_split.cli.text import percent, short, table
-from keras_split.demo.recipes import RECIPES
+from keras_split.demo.recipes import MOST_CLIENTS, RECIPES
 
 if TYPE_CHECKING:
     from keras_split.demo.report import Row
@@ -30,17 +31,33 @@ _POSITIVE = click.IntRange(min=1)
 @click.option("--batch-size", type=_POSITIVE, help="Images in a step. Default: by the data set.")
 @click.option("--cut", default="pool2", show_default=True, help="Layer to cut behind.")
 @click.option("--second-cut", metavar="NAME", help="Last layer of the server, which then gets no labels.")
+@click.option(
+    "--clients", type=click.IntRange(2, MOST_CLIENTS), help="So many data owners that train in turns."
+)
+@click.option(
+    "--handover",
+    default="server",
+    show_default=True,
+    callback=check_handover,
+    help="With --clients: server, store, peer, or a URL such as file:///share.",
+)
 @click.option("--out", type=FOLDER, default=Path("demo-output"), show_default=True, help="Folder for files.")
-def demo(out: Path, **given: Any) -> None:
+def demo(out: Path, clients: int | None, handover: str, **given: Any) -> None:
     """Train LeNet (for cifar10 a small VGG) whole, and split over two processes.
 
     Both start from the same seeds, so that all weights must be equal at the end, to the last bit;
     exits with 1 if they are not. With a second cut, the labels and the last layers stay in this process.
+
+    With --clients, so many processes with keys and data of their own train one model in turns, and then
+    one machine sees the same batches in the same order.
     """
+    if handover != "server" and not clients:
+        raise click.UsageError("--handover is how several data owners hand over. Add --clients 3.")
     recipe = RECIPES[given["dataset"]]
     from keras_split.datasets import check_available
 
-    _say(f"{recipe.model_title} on {recipe.title}, whole and split")
+    what = f"by {clients} data owners in turns" if clients else "whole and split"
+    _say(f"{recipe.model_title} on {recipe.title}, {what}")
     out.mkdir(parents=True, exist_ok=True)
     # Before TensorFlow, whose start alone takes seconds.
     check_available(given["dataset"], data_dir=given["data_dir"], manual_dir=given["manual_dir"])
@@ -49,6 +66,8 @@ def demo(out: Path, **given: Any) -> None:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Of libraries: nothing that who watches can mend.
+        if clients:
+            show_several(Plan(**given), clients, handover, out, _say)
         outcome = run(Plan(**given), _say)
     _show(outcome)
     _save(outcome, out)

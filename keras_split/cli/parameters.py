@@ -12,6 +12,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 PRESENT_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+NEW_FILE = click.Path(dir_okay=False, path_type=Path)
+PRESENT_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 def check_model(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
@@ -43,6 +45,16 @@ def second_cut_option(function: Function) -> Function:
         multiple=True,
         metavar="NAME",
         help="Last layer of the server's part, for training without its labels; may be repeated.",
+    )(function)
+
+
+def passphrase_option(function: Function) -> Function:
+    """Adds `--passphrase-file`."""
+    return click.option(
+        "--passphrase-file",
+        type=PRESENT_FILE,
+        metavar="FILE",
+        help="File whose first line seals the key file; readable by its owner alone.",
     )(function)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from keras_split.cli.bodies import check_role
+from keras_split.cli.logs import start_logging
+from keras_split.cli.observers import observer_options, observers_from
 from keras_split.cli.parameters import (
     FOLDER,
     check_tls,
@@ -17,10 +17,11 @@ from keras_split.cli.parameters import (
     second_cut_option,
     tls_options,
 )
+from keras_split.cli.runs import run_from, run_options
 from keras_split.cli.start import allow_modules_here, start_tensorflow
 
 if TYPE_CHECKING:
-    from keras_split.server import ServerOptions
+    from keras_split.server import ObserverOptions, RunOptions, ServerOptions
 
 _MIB = 1 << 20
 _ADVICE = (
@@ -83,6 +84,11 @@ _POSITIVE = click.IntRange(min=1)
     help="Calls at the same time, one or two for each client.",
 )
 @click.option(
+    "--max-calls-per-client",
+    type=_POSITIVE,
+    help="Of these, those of one certificate. Default: half of them.",
+)
+@click.option(
     "--max-signatures",
     type=_POSITIVE,
     default=64,
@@ -111,6 +117,8 @@ _POSITIVE = click.IntRange(min=1)
     show_default=True,
     help="How long a step without labels, and inference with it, waits for its client.",
 )
+@run_options
+@observer_options
 @click.pass_context
 def serve(
     context: click.Context,
@@ -135,8 +143,8 @@ def serve(
     allow_modules_here()
     from keras_split.server import serve_clients, serve_model
 
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    options = _options(**given)
+    start_logging(given.pop("log_format"))
+    options = _options(run=run_from(given), observers=observers_from(given), **given)
     if model is None:
         serve_clients(options, _tell)
     else:
@@ -159,7 +167,14 @@ def _check_address(host: str, insecure: bool, bind_any: bool) -> None:
 
 
 def _options(
-    *, certificates: Path | None, checkpoint_dir: Path | None, host: str, port: int, **given: Any
+    *,
+    certificates: Path | None,
+    checkpoint_dir: Path | None,
+    host: str,
+    port: int,
+    run: RunOptions | None,
+    observers: ObserverOptions,
+    **given: Any,
 ) -> ServerOptions:
     from keras_split.codec import Limits
     from keras_split.server import ServerOptions, ServingOptions
@@ -181,6 +196,8 @@ def _options(
         credentials=Credentials.from_directory(certificates) if certificates else None,
         checkpoint_directory=checkpoint_dir,
         serving=ServingOptions(limits=limits, **serving),
+        run=run,
+        observers=observers,
         **given,
     )
 

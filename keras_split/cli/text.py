@@ -39,6 +39,11 @@ def short(number: float, unit: str = "") -> str:
     return f"{number:.{0 if whole else 3}{'f' if whole else 'g'}} {prefixes[0]}{unit}".rstrip()
 
 
+def grouped(digest: str) -> str:
+    """A digest in groups of eight digits, to be read aloud."""
+    return " ".join(digest[at : at + 8] for at in range(0, len(digest), 8))
+
+
 def percent(share: float) -> str:
     """A share of 1 with one decimal."""
     return f"{100 * share:.1f} %"

@@ -30,3 +30,6 @@ RECIPES = {
     "fashion_mnist": Recipe("Fashion-MNIST", "lenet", "LeNet", epochs=3, batch_size=64),
     "cifar10": Recipe("CIFAR-10", "vgg", "the small VGG", epochs=2, batch_size=64),
 }
+
+# More processes than that only show how slow a laptop gets.
+MOST_CLIENTS = 10

@@ -104,7 +104,7 @@ class Outcome:
     @property
     def title(self) -> str:
         """Model and images, for people."""
-        return f"{self.plan.recipe.model_title} on {_title(self.plan, self.data)}"
+        return f"{self.plan.recipe.model_title} on {data_title(self.plan, self.data)}"
 
     @property
     def weight_difference(self) -> float:
@@ -124,17 +124,17 @@ def run(plan: Plan, say: Say) -> Outcome:
         DatasetUnavailable: The images are neither here nor to be had.
         ValueError: The cut is not legal.
     """
-    data = _load(plan)
-    cut = _cost(plan, data)
-    say(_describe_data(plan, data))
+    data = load_data(plan)
+    cut = cost_of(plan, data)
+    say(describe_data(plan, data))
     say(f"Whole model, in this process ({os.getpid()})")
-    whole = _train(_compiled(_model(plan, data)), plan, data)
+    whole = _train(compiled(new_model(plan, data)), plan, data)
     say(_describe_split(plan))
-    split = _train(_compiled(SplitModel(_model(plan, data), plan.cut, plan.second_cut)), plan, data)
+    split = _train(compiled(SplitModel(new_model(plan, data), plan.cut, plan.second_cut)), plan, data)
     return Outcome(plan, data, cut, whole, split)
 
 
-def _load(plan: Plan) -> Dataset:
+def load_data(plan: Plan) -> Dataset:
     """Without TFDS' report; its bars stay for a download that someone watches."""
     if plan.dataset == "digits" or not sys.stderr.isatty():
         tfds.disable_progress_bar()
@@ -142,20 +142,22 @@ def _load(plan: Plan) -> Dataset:
         return load(plan.dataset, data_dir=plan.data_dir, manual_dir=plan.manual_dir)
 
 
-def _model(plan: Plan, data: Dataset) -> keras.Model:
+def new_model(plan: Plan, data: Dataset) -> keras.Model:
+    """The recipe's, from the plan's seed."""
     build = getattr(zoo, plan.recipe.model)
     model: keras.Model = build(data.x_train.shape[1:], data.class_count, seed=plan.seed)
     return model
 
 
-def _cost(plan: Plan, data: Dataset) -> Cut:
+def cost_of(plan: Plan, data: Dataset) -> Cut:
     """Also the place where an illegal cut comes to light before anything is trained."""
-    model = _model(plan, data)
+    model = new_model(plan, data)
     partition(model, plan.cut, plan.second_cut)
     return describe_cut(model, plan.cut, plan.second_cut)
 
 
-def _compiled(model: Any) -> Any:
+def compiled(model: Any) -> Any:
+    """With the settings of all demonstrations."""
     model.compile(
         optimizer="adam",
         loss="sparse_categorical_crossentropy",
@@ -182,13 +184,14 @@ def _train(model: Any, plan: Plan, data: Dataset) -> Training:
     return Training(history, clock.median_seconds(), trained.get_weights())
 
 
-def _describe_data(plan: Plan, data: Dataset) -> str:
+def describe_data(plan: Plan, data: Dataset) -> str:
+    """In a line, for people."""
     shape = "x".join(map(str, data.x_train.shape[1:]))
     counts = f"{len(data.x_train):,} training and {len(data.x_test):,} test images of {shape}"
-    return f"{_title(plan, data)}: {counts}"
+    return f"{data_title(plan, data)}: {counts}"
 
 
-def _title(plan: Plan, data: Dataset) -> str:
+def data_title(plan: Plan, data: Dataset) -> str:
     """A lossy copy of a data set must be called one beside any number."""
     return plan.recipe.title if data.note == data.name else data.note
 

@@ -45,6 +45,15 @@ def test_a_server_of_ones_own_is_found_again_after_loading(tmp_path: Path) -> No
     assert float(after) > 0.5
 
 
+def test_two_data_owners_train_one_model_in_turns(tmp_path: Path) -> None:
+    printed = run("several_owners.py", tmp_path)
+    found = re.findall(r"^(hospital-[ab]) has (\d+) rows; .*: (0\.\d+), (0\.\d+)$", printed, re.M)
+    assert sorted(name for name, *_ in found) == ["hospital-a", "hospital-b"]
+    assert len({rows for _, rows, *_ in found}) == 2
+    # After four turns, two of each.
+    assert max(float(last) for *_, last in found) > 0.7
+
+
 def test_a_frozen_head_gets_no_gradients(tmp_path: Path) -> None:
     printed = run("transfer_learning.py", tmp_path)
     sent, received = re.search(r"epoch sent ([\d,]+) bytes and received ([\d,]+)", printed).groups()

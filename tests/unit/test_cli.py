@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import types
 
 import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from cryptography import x509
 from keras import layers
 
 from keras_split import certs
@@ -15,7 +17,7 @@ from keras_split.cli import main
 from keras_split.cli.random_data import random_data
 from keras_split.cli.text import duration, short, table
 
-COMMANDS = ("certs", "cuts", "demo", "plan", "serve", "status", "verify")
+COMMANDS = ("certs", "cuts", "demo", "keygen", "log", "plan", "roster", "serve", "status", "store", "verify")
 USAGE, FAILED = 2, 1
 OPEN_TO_ALL = ("--insecure", "--host", "0.0.0.0")
 
@@ -57,7 +59,12 @@ def test_the_group_lists_every_command():
         (["cuts", "a.module:"], "package.module:function"),
         (["verify", "model.keras", "--cut", "low"], "Expected package.module:function."),
         (["status", "localhost:50051"], "--certificates DIR"),
+        (["serve", "a.module:build", "--cut", "low", "--insecure", "--metrics", "nine"], "HOST:PORT or PORT"),
+        (["store", "--listen", "localhost:0", "--folder", "blobs"], "keras-split certs --out certificates"),
+        (["store", "--listen", "0.0.0.0:0", "--folder", "blobs", "--insecure"], "listen on 127.0.0.1"),
         (["demo", "--dataset", "imagenet"], "fashion_mnist"),
+        (["demo", "--clients", "2", "--handover", "post"], "server, store, peer, or a URL"),
+        (["demo", "--handover", "peer"], "--clients"),
     ],
 )
 def test_a_wrong_call_is_a_usage_error_that_says_what_to_write(arguments, advice):
@@ -107,6 +114,43 @@ def test_certs_makes_a_set_and_overwrites_none(tmp_path):
     assert (out / "server" / "tls.key").read_bytes() == key
 
 
+def test_certs_makes_every_role_that_is_asked_for(tmp_path):
+    out = tmp_path / "certificates"
+    given = [
+        "--client",
+        "a=a.example,10.0.0.1",
+        "--client",
+        "b",
+        "--inference",
+        "clinic",
+        "--store",
+        "s.example",
+    ]
+    result = run("certs", "--out", str(out), *given)
+    assert result.exit_code == 0, result.output
+    assert {path.name for path in out.iterdir()} == {"ca", "server", "store", "a", "b", "clinic"}
+    assert [line.split()[0] for line in result.output.splitlines()[:6]] == [
+        str(out / name) for name in ("ca", "server", "store", "a", "b", "clinic")
+    ]
+    assert f"keras-split status localhost:50051 --certificates {out / 'a'}" in result.output
+    names = _names(out / "a" / "tls.crt")
+    assert {"a.example", "10.0.0.1", "keras-split://trainer/a"} < names and "localhost" not in names
+    assert {"localhost", "keras-split://inference/clinic"} < _names(out / "clinic" / "tls.crt")
+    assert {"s.example", "keras-split://store/store"} < _names(out / "store" / "tls.crt")
+
+
+def _names(path):
+    certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return {str(name.value) for name in names}
+
+
+def test_certs_takes_each_client_once(tmp_path):
+    result = run("certs", "--out", str(tmp_path / "out"), "--client", "a=one", "--client", "a=two")
+    assert result.exit_code != 0 and "commas between them" in result.output
+    assert not (tmp_path / "out").exists()
+
+
 def test_cuts_prints_what_list_cuts_finds(model_file):
     found = json.loads(run("cuts", model_file, "--json").output)
     assert [cut["name"] for cut in found] == ["low"]
@@ -134,6 +178,27 @@ def test_cuts_finds_functions_of_the_current_folder(tmp_path, monkeypatch, model
     assert "low" in run("cuts", "model_of_this_folder:build").output
 
 
+def test_store_hands_every_option_to_the_store(tmp_path, monkeypatch):
+    calls = []
+
+    def serve_store(options, ready):
+        calls.append(options)
+        ready("localhost:1234")
+
+    monkeypatch.setattr("keras_split.store.serve_store", serve_store)
+    certs.create(tmp_path / "pki")
+    result = run(
+        *["store", "--listen", "compute.example:7", "--folder", str(tmp_path / "blobs")],
+        *["--certificates", str(tmp_path / "pki" / "server")],
+        *["--max-blob-mib", "3", "--max-total-mib", "5", "--keep-days", "1.5"],
+    )
+    assert (result.exit_code, result.output) == (0, "Listening on localhost:1234\n")
+    [options] = calls
+    assert (options.folder, options.address) == (tmp_path / "blobs", "compute.example:7")
+    assert options.credentials.certificate == (tmp_path / "pki" / "server" / "tls.crt").read_bytes()
+    assert (options.max_blob_bytes, options.max_total_bytes, options.keep_days) == (3 << 20, 5 << 20, 1.5)
+
+
 def test_serve_hands_every_option_to_the_server(tmp_path, monkeypatch, model_file):
     calls = []
 
@@ -148,7 +213,9 @@ def test_serve_hands_every_option_to_the_server(tmp_path, monkeypatch, model_fil
         *["--insecure", "--bind-any", "--checkpoint-dir", str(checkpoints), "--keep", "3"],
         *["--seed", "11", "--deterministic", "--strategy", "mirrored", "--nan", "refuse"],
         *["--reflection", "--max-message-mib", "5", "--max-calls", "6", "--max-signatures", "8"],
-        *["--lease-seconds", "9.5", "--combine-below", "0"],
+        *["--max-calls-per-client", "2"],
+        *["--lease-seconds", "9.5", "--combine-below", "0", "--log-format", "json"],
+        *["--audit-log", str(tmp_path / "audit"), "--metrics", "9100", "--tensorboard", str(tmp_path)],
     )
     assert (result.exit_code, result.output) == (0, "Listening on localhost:1234\n")
     [(source, cut, options)] = calls
@@ -156,11 +223,14 @@ def test_serve_hands_every_option_to_the_server(tmp_path, monkeypatch, model_fil
     assert (options.address, options.credentials) == ("[::1]:7", None)
     assert options.insecure and options.bind_any and options.reflection and options.deterministic
     assert (options.checkpoint_directory, options.keep) == (checkpoints, 3)
-    assert (options.seed, options.max_calls) == (11, 6)
+    assert (options.seed, options.max_calls, options.max_calls_per_client) == (11, 6, 2)
     serving = options.serving
     assert (serving.strategy, serving.nan, serving.lease_seconds) == ("mirrored", "refuse", 9.5)
     assert (serving.combine_below, serving.max_signatures) == (0, 8)
     assert serving.limits.max_message_bytes == 5 * 2**20
+    observers = options.observers
+    assert (observers.audit_log, observers.tensorboard) == (tmp_path / "audit", tmp_path)
+    assert observers.metrics == "127.0.0.1:9100"
 
 
 @pytest.mark.parametrize("equal", [True, False])
@@ -176,6 +246,20 @@ def test_verify_tells_by_its_exit_code(monkeypatch, equal, model_file):
     monkeypatch.setattr("keras_split.server.source.load_model", lambda _: keras.models.load_model(model_file))
     result = run("verify", "a.module:build", "--cut", "low")
     assert (result.exit_code, result.output) == (0 if equal else FAILED, "what was found\n")
+
+
+def test_verify_takes_several_clients(monkeypatch, model_file):
+    given = {}
+
+    def verify(build, *_, **options):
+        given.update(options)
+        return types.SimpleNamespace(equal=True)
+
+    monkeypatch.setattr("keras_split.verification.verify", verify)
+    monkeypatch.setattr("keras_split.server.source.load_model", lambda _: keras.models.load_model(model_file))
+    result = run("verify", "a.module:build", "--cut", "low", "--clients", "3", "--handover", "peer")
+    assert (result.exit_code, given["clients"], given["handover"]) == (0, 3, "peer")
+    assert run("verify", "a.module:build", "--cut", "low", "--clients", "0").exit_code == 2
 
 
 LOSSES = {
