@@ -210,6 +210,10 @@ def test_no_label_no_output_and_no_loss_leaves_the_client(open_line):
     seen = Seen().of(split)
     x, _ = bodies.data()
     labels = np.random.default_rng(9).normal(size=(len(x), bodies.CLASSES)).astype("float32")
+    split.evaluate(x, labels, verbose=0)
+    split.predict(x, verbose=0)
+    # Where labels are shared, those of training are.
+    assert not [row for row in labels if row.tobytes() in bytes(proxy.sent_up)]
     history = split.fit(x, labels, batch_size=bodies.BATCH, epochs=2, verbose=0, validation_data=(x, labels))
     outputs = split.predict(x, verbose=0)
     split.close()

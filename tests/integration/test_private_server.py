@@ -31,22 +31,22 @@ def private_model():
         split.close()
 
 
-@pytest.fixture(scope="module")
-def told(tmp_path_factory):
+@pytest.fixture(scope="module", params=["", "high_norm"], ids=["labels shared", "label-free"])
+def told(request, tmp_path_factory):
     """What is seen of a program that is killed in a step, and of the same one started again."""
     folder = tmp_path_factory.mktemp("private")
     gate = Gate(folder / "gate")
-    seen = {"folder": folder}
+    seen = {"folder": folder, "second cut": request.param or None}
     (folder / "temporary").mkdir()
     variables = {**gate.variables, "TMPDIR": str(folder / "temporary")}
     gate.close(after=IN_SECOND_EPOCH - 1)
-    with Client(folder, "private", variables=variables) as client:
+    with Client(folder, "private", request.param, variables=variables) as client:
         seen["orphan"] = client.private_server
         gate.until_reached(IN_SECOND_EPOCH, lambda: client.runs)
         client.kill()
         client.wait()
     gate.open()
-    with Client(folder, "private", variables=variables) as client:
+    with Client(folder, "private", request.param, variables=variables) as client:
         seen["server"] = client.private_server
         client.until_done()
         seen["exit code"] = client.wait()
@@ -71,7 +71,8 @@ def test_keys_and_logs_go_with_the_private_server(told):
 def test_a_killed_program_goes_on_as_if_nothing_had_been(told):
     # The first epoch was not trained again: one step was lost with the program, and two before it.
     assert told["steps"] == EPOCHS * bodies.BATCHES + 3
-    client, server = states_of_whole(trained_whole(EPOCHS * bodies.BATCHES), bodies.CUT)
+    whole = trained_whole(EPOCHS * bodies.BATCHES)
+    client, server = states_of_whole(whole, bodies.CUT, told["second cut"])
     assert_same_arrays(client, load_state(told["folder"] / "client.npz"), "client")
     assert_same_arrays(server, load_state(told["folder"] / "server.npz"), "server")
 

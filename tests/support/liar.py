@@ -51,6 +51,9 @@ class Liar:
     def Status(self, request: pb.StatusRequest, context: Any) -> pb.StatusReply:
         return self._ask("Status", request)
 
+    def Turn(self, request: pb.TurnRequest, context: Any) -> pb.TurnReply:
+        return self._ask("Turn", request)
+
     def Train(self, frames: Iterator[pb.Frame], context: Any) -> Iterator[pb.Frame]:
         replies = self._ask("Train", frames)
         context.add_callback(replies.cancel)

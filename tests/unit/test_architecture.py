@@ -10,11 +10,12 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "keras_split"
 
 FLOORS = [
-    {"_proto", "columns", "errors", "digest", "version"},
-    {"codec", "keyfiles", "partition", "segment", "state", "topology", "turns"},
+    {"_proto", "columns", "errors", "digest", "keyfiles", "roles", "version"},
+    {"audit", "codec", "crypto", "partition", "segment", "state", "topology", "turns"},
     {"certs", "numerics", "peer", "transport"},
-    {"session", "server"},
-    {"local"},
+    {"store"},
+    {"exchange", "session", "server"},
+    {"local", "owners"},
     {"callbacks", "datasets", "planning", "zoo"},
     {"model"},
     {"tuning", "verification"},
