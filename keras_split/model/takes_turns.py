@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import keras
 
 from keras_split.callbacks import TurnWatcher
+from keras_split.errors import ProtocolError
 from keras_split.model.ownership import Ownership
 from keras_split.owners import Taken, Waiting
 
@@ -65,7 +66,7 @@ class TakesTurns(keras.callbacks.Callback):
     def bookmark(self) -> Place:
         """Where this client's last commit was; the beginning if there was none."""
         text = self._taken.bookmark if self._taken else ""
-        return Place(*json.loads(text)) if text else Place()
+        return _read_place(text) if text else Place()
 
     def drop(self) -> None:
         """The turn is lost, with what was not committed."""
@@ -156,3 +157,18 @@ class TakesTurns(keras.callbacks.Callback):
         self._tell(waiting)
         for watcher in self._watchers:
             watcher.on_turn_wait(waiting)
+
+
+def _read_place(text: str) -> Place:
+    """What this client wrote once; the server only kept it, and may have changed it."""
+    try:
+        epoch, step = json.loads(text)
+        place = Place(epoch, step)
+    except (ValueError, TypeError, RecursionError):
+        place = Place(-1, -1)
+    if not all(type(each) is int and each >= 0 for each in place):
+        raise ProtocolError(
+            "The server does not tell this client's place in its data as it was told. Has its folder been "
+            "changed? Restore it from a backup."
+        )
+    return place

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.crypto import Link, Pin, verify_chain
-from keras_split.errors import RollbackDetected
+from keras_split.errors import ProtocolError, RollbackDetected
 from keras_split.exchange import Handover
 from keras_split.owners.agreed import Agreed
 from keras_split.owners.history import History
@@ -16,7 +17,7 @@ from keras_split.owners.membership import Membership
 from keras_split.owners.waiting import Waiting
 from keras_split.session import Session
 from keras_split.state import Bundle
-from keras_split.turns import Quota
+from keras_split.turns import Quota, Unit
 
 _QUICKEST_POLL_SECONDS, _SLOWEST_POLL_SECONDS = 0.05, 2.0
 # So that noticing that a turn has ended takes no more than this share of the turn.
@@ -91,7 +92,7 @@ class DataOwner:
         return Taken(
             reply.turn,
             reply.used,
-            Quota(reply.quota, reply.unit),  # type: ignore[arg-type]
+            _read_quota(reply),
             reply.commit_every,
             reply.bookmark,
             self._history.state,
@@ -142,7 +143,7 @@ class DataOwner:
             reply = self._session().ask_for_turn(self._request(self._history.number))
             if not reply.HasField("waiting"):
                 return reply
-            tell(Waiting.of(reply.waiting))
+            tell(Waiting.of(reply.waiting, self.membership.names()))
             pause = _POLL_SHARE * (time.monotonic() - since)
             time.sleep(min(max(pause, _QUICKEST_POLL_SECONDS), _SLOWEST_POLL_SECONDS))
 
@@ -188,3 +189,13 @@ class DataOwner:
         # Durable before the commit: a commit whose envelope nobody has would end the run.
         self._handover.put(link.blob, blob)
         self._session().commit(pb.Commit(link=link.to_bytes(), bookmark=bookmark, ends=ends, used=used))
+
+
+def _read_quota(reply: pb.TurnReply) -> Quota:
+    try:
+        return Quota(reply.quota, cast(Unit, reply.unit))
+    except ValueError:
+        raise ProtocolError(
+            "The server grants a turn of no length that there is. Do both sides run the same version? "
+            f"Received: quota={reply.quota}, unit={reply.unit[:20]!r}."
+        ) from None

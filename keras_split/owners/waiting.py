@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from keras_split._proto.v1 import split_pb2 as pb
@@ -26,9 +27,15 @@ class Waiting:
     usual_seconds: float
 
     @classmethod
-    def of(cls, wire: pb.Waiting) -> Waiting:
-        """From the server's reply."""
-        return cls(wire.member, wire.trains, wire.ahead, wire.seconds, wire.usual_seconds)
+    def of(cls, wire: pb.Waiting, members: Sequence[str]) -> Waiting:
+        """From the server's reply, which is shown on terminals: names of members, and no others."""
+        return cls(
+            wire.member if wire.member in members else "",
+            wire.trains,
+            wire.ahead,
+            wire.seconds,
+            wire.usual_seconds,
+        )
 
     @property
     def expected_seconds(self) -> float:

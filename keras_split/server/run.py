@@ -7,6 +7,7 @@ leaves the state, the turns and the links of the last one; whatever dies after l
 from __future__ import annotations
 
 import errno
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,12 +15,15 @@ from typing import Any
 
 from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.crypto import Link, Pin, Roster, verify_chain
-from keras_split.errors import Refused, StoreFull, TurnLost
+from keras_split.errors import ProtocolError, Refused, StoreFull, TurnLost
 from keras_split.server.links import Links
 from keras_split.state import Bundle, Shelf
 from keras_split.turns import Quota, Record, Rota, Waiting, order_of
 
 _NO_ROOM = (errno.EDQUOT, errno.EFBIG, errno.ENOSPC)
+
+# Others get a member's address, and each commit holds all bookmarks.
+_MOST_CHARACTERS = 1024
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,8 @@ class Run:
     def ask(self, member: str, request: pb.TurnRequest) -> pb.TurnReply:
         """Gives the turn, with what its holder has to know; or tells whose it is."""
         self.rota.check_member(member)
+        if len(request.address) > _MOST_CHARACTERS:
+            raise ProtocolError("A member's address is `host:port`, and this one is longer than any.")
         if request.address:
             # A member that leaves, or asks for more links, still offers its envelopes.
             self._addresses[member] = request.address
@@ -172,6 +178,8 @@ class Run:
         if record.number >= 0 and link.digest == self._links.get(record.number).digest:
             return record.number  # The reply was lost, and not the commit.
         self._check(link, member, turn, version)
+        if len(commit.bookmark) > _MOST_CHARACTERS or not 0 <= commit.used < math.inf:
+            raise ProtocolError("The commit's bookmark or use of its turn is none that a client writes.")
         after = record.after(
             turn,
             member,

@@ -26,13 +26,7 @@ T = TypeVar("T")
 class Remote:
     """What all calls of a session have in common.
 
-    Args:
-        target: `host:port`.
-        credentials: This client's certificate and authority; None with `insecure`.
-        insecure: Without TLS, on loopback only.
-        timeouts: Deadlines.
-        limits: Ceilings on replies.
-        advice: What the user can do when the server that holds this session's body is gone.
+    Its arguments are those of `Session`.
     """
 
     def __init__(

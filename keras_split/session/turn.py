@@ -48,7 +48,7 @@ class Turn:
         self.end()
         self._member = member
         with self.entered():
-            pass
+            pass  # To enter is all.
         found = self._position.version
         if found != version:
             self.end()

@@ -2,7 +2,7 @@
 
 from keras_split.turns.lease import Turn, Turns, Verdict
 from keras_split.turns.order import ORDERS, Order, order_of
-from keras_split.turns.quota import Quota
+from keras_split.turns.quota import Quota, Unit
 from keras_split.turns.record import Record
 from keras_split.turns.rota import Granted, Rota, Waiting
 
@@ -15,6 +15,7 @@ __all__ = [
     "Rota",
     "Turn",
     "Turns",
+    "Unit",
     "Verdict",
     "Waiting",
     "order_of",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,8 +27,8 @@ class Quota:
     unit: Unit = "epochs"
 
     def __post_init__(self) -> None:
-        whole = self.unit == "seconds" or self.amount == int(self.amount)
-        if self.amount <= 0 or not whole or self.unit not in ("steps", "epochs", "seconds"):
+        known = math.isfinite(self.amount) and self.unit in ("steps", "epochs", "seconds")
+        if not known or self.amount <= 0 or not (self.unit == "seconds" or self.amount == int(self.amount)):
             raise ValueError(
                 "A turn lasts a number of steps, epochs or seconds above 0. "
                 f"Received: amount={self.amount}, unit={self.unit!r}."
@@ -42,9 +43,10 @@ class Quota:
         """
         words = text.strip().lower() or "?"
         amount, unit = words.rstrip("abcdefghijklmnopqrstuvwxyz ") or "1", words.lstrip("0123456789. ")
-        units = {"": "steps", "step": "steps", "epoch": "epochs", "s": "seconds", "second": "seconds"}
+        units: dict[str, Unit] = {"": "steps", "step": "steps", "epoch": "epochs"}
+        units |= {"s": "seconds", "second": "seconds"}
         try:
-            return cls(float(amount), units[unit if unit in units else unit.removesuffix("s")])  # type: ignore[arg-type]
+            return cls(float(amount), units[unit if unit in units else unit.removesuffix("s")])
         except (KeyError, ValueError):
             raise ValueError(
                 "A turn's length is written as `epoch`, `3 epochs`, `100` (steps) or `30s`. "
