@@ -19,6 +19,8 @@ from support.guarded import CALLS, SECONDS, ask, channel_to, is_healthy, of, por
 from support.silence import Silence, codes_of_ended
 
 MANY = 60
+# Far beyond a machine's longest pause, after which silent calls would be ended that a test counts on.
+HOLDS = Patience(first_seconds=600.0)
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +31,10 @@ def pki(tmp_path_factory):
 
 
 @contextlib.contextmanager
-def hostile_at(pki, **options):
+def hostile_at(pki, patience=HOLDS, **options):
     """A port, and a client of it that says nothing."""
     with (
-        port(of(pki, "server"), **options) as listener,
+        port(of(pki, "server"), patience=patience, **options) as listener,
         channel_to(listener.port, of(pki, "hostile")) as channel,
     ):
         silent = Silence(channel)

@@ -77,9 +77,9 @@ def main(path: str) -> None:
             name = line[2 : line.index('", {"topology"')]
             forget_peak()
             before = peak_memory()
-            started = time.perf_counter()
+            started = time.process_time()
             error = offer(line)
-            elapsed = time.perf_counter() - started
+            elapsed = time.process_time() - started
             found = [name, elapsed, peak_memory() - before, type(error).__name__, str(error)]
             print(json.dumps(found), flush=True)
 

@@ -8,9 +8,7 @@ from collections.abc import Iterator
 
 import grpc
 
-from support.guarded import CALLS
-
-SECONDS = 20.0
+from support.guarded import CALLS, SECONDS
 
 
 class Silence:
