@@ -20,7 +20,7 @@ from itertools import pairwise
 from keras_split.crypto import canonical
 from keras_split.crypto.envelope import check_roster
 from keras_split.crypto.epoch import Roster
-from keras_split.crypto.link import Link
+from keras_split.crypto.link import Link, Progress
 from keras_split.errors import (
     ForeignEnvelope,
     ForkDetected,
@@ -29,6 +29,8 @@ from keras_split.errors import (
     RollbackDetected,
     RosterRefused,
 )
+
+_AT_THE_BEGINNING = Progress()
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Pin:
         digest: Digest of the link.
         turn: Turn of the link.
         epoch: Roster epoch of the link.
+        progress: How far the member whose pin this is was in its own data with its last link.
 
     Raises:
         ValueError: A field that no link can have.
@@ -49,6 +52,7 @@ class Pin:
     digest: str
     turn: int = 0
     epoch: int = 1
+    progress: Progress = Progress()
 
     def __post_init__(self) -> None:
         canonical.check_count("number", self.number)
@@ -57,10 +61,10 @@ class Pin:
         canonical.check_count("epoch", self.epoch, least=1)
 
     @classmethod
-    def of(cls, link: Link) -> Pin:
+    def of(cls, link: Link, progress: Progress = _AT_THE_BEGINNING) -> Pin:
         """The pin after accepting a link."""
         header = link.header
-        return cls(header.number, link.digest, header.turn, header.roster_epoch)
+        return cls(header.number, link.digest, header.turn, header.roster_epoch, progress)
 
 
 def verify_chain(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from dataclasses import fields as dataclass_fields
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from keras_split.crypto import canonical
 from keras_split.crypto.identity import Identity
@@ -23,6 +23,31 @@ _FORMAT = "keras_split.link/1"
 _LABEL = b"keras_split link 1\0"
 _KEYS = frozenset(("blob", "format", "header", "size"))
 KINDS = ("secret", "full", "delta")
+
+
+class Progress(NamedTuple):
+    """How far a member is in its own data.
+
+    Args:
+        epoch: Epochs that it has trained.
+        step: Steps that it has trained of the next one.
+    """
+
+    epoch: int = 0
+    step: int = 0
+
+    @classmethod
+    def read(cls, value: Any) -> Progress:
+        """From JSON.
+
+        Raises:
+            ValueError: No two counts.
+        """
+        if not isinstance(value, list) or len(value) != 2:
+            raise ValueError("`progress` must be a list of two integers")
+        for name, each in zip(cls._fields, value, strict=True):
+            canonical.check_count(name, each)
+        return cls(*value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +71,7 @@ class Header:
         previous: Digest of the link before; empty for number 0.
         sender: Name of the member that made it.
         version: The server's updates at the commit.
+        progress: Of the sender. No other party can make it train rows twice, or leave some out.
 
     Raises:
         ValueError: A field that no header can have.
@@ -64,6 +90,7 @@ class Header:
     previous: str
     sender: str
     version: int
+    progress: Progress = Progress()
 
     def __post_init__(self) -> None:
         for name in ("run", "sender"):
@@ -172,7 +199,8 @@ def _read_body(body: bytes) -> tuple[Header, str, int]:
             raise ValueError(f"expected the format {_FORMAT}")
         canonical.check_digest("blob", found["blob"])
         canonical.check_count("size", found["size"])
-        header = Header(**canonical.fields(found["header"], _HEADER_KEYS))
+        named = canonical.fields(found["header"], _HEADER_KEYS)
+        header = Header(**{**named, "progress": Progress.read(named["progress"])})
     except ValueError as error:
         raise DamagedEnvelope(
             f"A link cannot be read: {error}. Ask for it again; if this repeats, both sides may not have the "

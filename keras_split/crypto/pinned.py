@@ -7,12 +7,13 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from dataclasses import fields as dataclass_fields
 from pathlib import Path
 
 from keras_split.crypto import canonical
 from keras_split.crypto.chain import Pin
+from keras_split.crypto.link import Progress
 from keras_split.errors import DamagedEnvelope, ForkDetected, RollbackDetected
 
 _MAX_FILE_BYTES = 1024
@@ -50,7 +51,8 @@ class Pinned:
         except FileNotFoundError:
             return None
         try:
-            return Pin(**canonical.fields(canonical.decode_canonical(content, _MAX_FILE_BYTES), _KEYS))
+            found = canonical.fields(canonical.decode_canonical(content, _MAX_FILE_BYTES), _KEYS)
+            return Pin(**{**found, "progress": Progress.read(found["progress"])})
         except ValueError as error:
             raise DamagedEnvelope(
                 f"{self._path} is no pin of keras_split: {error}. Bring it back from a backup. If there is "
@@ -71,6 +73,13 @@ class Pinned:
                 _check_newer(known, pin)
             if pin != known:
                 self._write(canonical.encode(asdict(pin)))
+
+    def begin_anew(self) -> None:
+        """The member has trained all that it wanted to; its next `fit` begins with its first row."""
+        with self._alone():
+            known = self.read()
+            if known is not None:
+                self._write(canonical.encode(asdict(replace(known, progress=Progress()))))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

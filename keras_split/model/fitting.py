@@ -16,9 +16,9 @@ from keras_split.callbacks import TurnWatcher
 from keras_split.errors import ConnectionLost, DeadlineExceeded, SplitError, StoreFull, TurnLost
 from keras_split.model import refusals
 from keras_split.model.ownership import Ownership
-from keras_split.model.takes_turns import Place, TakesTurns
+from keras_split.model.takes_turns import TakesTurns
 from keras_split.model.waits import display
-from keras_split.owners import Taken
+from keras_split.owners import Progress, Taken
 
 _log = logging.getLogger(__name__)
 # Somebody will make room on a full disk, as somebody mends a line.
@@ -63,9 +63,9 @@ def _fit_once(model: Any, turns: TakesTurns, fit: Callable[..., Any], given: dic
     """Whether it came to its end; if not, the next one goes on from the last commit."""
     try:
         # What can go wrong in a turn can go wrong while one is taken.
-        place = _take(turns, given)
-        model.steps_to_pass = place.step
-        fit(**{**given, "initial_epoch": max(given.get("initial_epoch", 0), place.epoch)})
+        done = _take(turns, given)
+        model.steps_to_pass = done.step
+        fit(**{**given, "initial_epoch": max(given.get("initial_epoch", 0), done.epoch)})
         return True
     except _RECOVERABLE as error:
         failures = turns.failed()
@@ -79,9 +79,10 @@ def _fit_once(model: Any, turns: TakesTurns, fit: Callable[..., Any], given: dic
         model.steps_to_pass = 0
 
 
-def _take(turns: TakesTurns, given: dict[str, Any]) -> Place:
-    _check_order(turns.take(), given)
-    return turns.bookmark()
+def _take(turns: TakesTurns, given: dict[str, Any]) -> Progress:
+    taken = turns.take()
+    _check_order(taken, given)
+    return taken.progress
 
 
 def _check_order(taken: Taken, given: dict[str, Any]) -> None:

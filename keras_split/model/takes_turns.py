@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 
 from keras_split.callbacks import TurnWatcher
-from keras_split.errors import ProtocolError
 from keras_split.model.ownership import Ownership
-from keras_split.owners import Taken, Waiting
-
-
-class Place(NamedTuple):
-    """How far a client is in its own data: steps of an epoch that are done."""
-
-    epoch: int = 0
-    step: int = 0
+from keras_split.owners import Progress, Taken, Waiting
 
 
 class TakesTurns(keras.callbacks.Callback):
@@ -45,7 +36,7 @@ class TakesTurns(keras.callbacks.Callback):
         self._tell = tell
         self._watchers = watchers
         self._taken: Taken | None = None
-        self._place = Place()
+        self._progress = Progress()
         self._passes = False
         self._used = 0.0
         self._since = 0.0
@@ -63,11 +54,6 @@ class TakesTurns(keras.callbacks.Callback):
             watcher.on_turn_begin(taken.turn)
         return taken
 
-    def bookmark(self) -> Place:
-        """Where this client's last commit was; the beginning if there was none."""
-        text = self._taken.bookmark if self._taken else ""
-        return _read_place(text) if text else Place()
-
     def drop(self) -> None:
         """The turn is lost, with what was not committed."""
         self._taken = None
@@ -83,9 +69,9 @@ class TakesTurns(keras.callbacks.Callback):
         self.histories.append(self.model.history)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Remembers the place."""
+        """Remembers how far the client is in its data."""
         del logs
-        self._place = Place(epoch, 0)
+        self._progress = Progress(epoch, 0)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Takes the turn, if need be after handing over the last."""
@@ -101,8 +87,8 @@ class TakesTurns(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Counts, and commits in the midst of a long turn."""
         del logs
-        steps = batch + 1 - self._place.step
-        self._place = self._place._replace(step=batch + 1)
+        steps = batch + 1 - self._progress.step
+        self._progress = self._progress._replace(step=batch + 1)
         if self._passes:
             return
         self._uncommitted += steps
@@ -114,7 +100,7 @@ class TakesTurns(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Hands over, if the turn ends here."""
         del logs
-        self._place = Place(epoch + 1, 0)
+        self._progress = Progress(epoch + 1, 0)
         self._count(1, "epochs")
         self._hand_over_if_used_up()
 
@@ -146,8 +132,8 @@ class TakesTurns(keras.callbacks.Callback):
     def _commit(self, *, ends: bool) -> None:
         if self._taken is None:
             return
-        state, bookmark = self._ownership.state.read(), json.dumps(self._place)
-        self._ownership.owner.commit(state, self._taken.turn, bookmark, ends=ends, used=self._now_used())
+        state, owner = self._ownership.state.read(), self._ownership.owner
+        owner.commit(state, self._taken.turn, self._progress, ends=ends, used=self._now_used())
         self._uncommitted = self._failures = 0
         if ends:
             for watcher in self._watchers:
@@ -157,18 +143,3 @@ class TakesTurns(keras.callbacks.Callback):
         self._tell(waiting)
         for watcher in self._watchers:
             watcher.on_turn_wait(waiting)
-
-
-def _read_place(text: str) -> Place:
-    """What this client wrote once; the server only kept it, and may have changed it."""
-    try:
-        epoch, step = json.loads(text)
-        place = Place(epoch, step)
-    except (ValueError, TypeError, RecursionError):
-        place = Place(-1, -1)
-    if not all(type(each) is int and each >= 0 for each in place):
-        raise ProtocolError(
-            "The server does not tell this client's place in its data as it was told. Has its folder been "
-            "changed? Restore it from a backup."
-        )
-    return place

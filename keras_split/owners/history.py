@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_split.crypto import Header, Link, Pin, open_envelope, seal
+from keras_split.crypto import Header, Link, Pin, Progress, open_envelope, seal
 from keras_split.errors import DamagedEnvelope, MissingLinks
 from keras_split.exchange import Handover, Hint
 from keras_split.owners.agreed import Agreed
@@ -18,6 +18,20 @@ from keras_split.state import Bundle, CorruptState, applied, difference, dump, p
 SECRET_BYTES = 32
 # What a state's bytes have around them: names, shapes, digests.
 _FRAME_BYTES = 1 << 20
+
+
+class Moment(NamedTuple):
+    """When a state was handed over.
+
+    Args:
+        turn: In which it was trained.
+        version: The server's updates.
+        progress: How far this member was in its own data.
+    """
+
+    turn: int
+    version: int = 0
+    progress: Progress = Progress()
 
 
 class History:
@@ -80,25 +94,24 @@ class History:
         """The envelope of the secret."""
         secret = secrets.token_bytes(SECRET_BYTES)
         self.state = self._expand(secret)
-        return self._sealed("secret", secret, "", self.state, turn, 0, agreed)
+        return self._sealed("secret", secret, "", self.state, Moment(turn), agreed)
 
-    def next(self, state: Bundle, turn: int, version: int, agreed: Agreed) -> tuple[Link, bytes]:
+    def next(self, state: Bundle, moment: Moment, agreed: Agreed) -> tuple[Link, bytes]:
         """The envelope of a new state.
 
         Args:
             state: This client's.
-            turn: In which it was trained.
-            version: The server's updates.
+            moment: Now.
             agreed: Digests of topology and settings.
         """
+        base = state_digest(self.state)
         if self._needs_full():
-            return self._sealed("full", dump(state), state_digest(self.state), state, turn, version, agreed)
-        payload = difference(self.state, state)
-        return self._sealed("delta", payload, state_digest(self.state), state, turn, version, agreed)
+            return self._sealed("full", dump(state), base, state, moment, agreed)
+        return self._sealed("delta", difference(self.state, state), base, state, moment, agreed)
 
     def accept(self, link: Link, state: Bundle) -> None:
         """What this member has handed over is the run's state now."""
-        self._membership.pinned.advance(Pin.of(link))
+        self._membership.pinned.advance(Pin.of(link, link.header.progress))
         self._head, self.state = link, state
         if link.header.kind != "delta":
             self._whole = link.header.number
@@ -110,7 +123,7 @@ class History:
         return is_new_epoch or self.number + 1 - self._whole >= self._full_every
 
     def _sealed(
-        self, kind: Any, payload: bytes, base: str, state: Bundle, turn: int, version: int, agreed: Agreed
+        self, kind: Any, payload: bytes, base: str, state: Bundle, moment: Moment, agreed: Agreed
     ) -> tuple[Link, bytes]:
         member, roster = self._membership.identity, self._membership.roster
         header = Header(
@@ -118,7 +131,7 @@ class History:
             roster_epoch=roster.epoch,
             roster_digest=roster.digest,
             number=self.number + 1,
-            turn=turn,
+            turn=moment.turn,
             kind=kind,
             base=base,
             result=state_digest(state),
@@ -126,7 +139,8 @@ class History:
             settings=agreed.settings,
             previous="" if self._head is None else self._head.digest,
             sender=member.name,
-            version=version,
+            version=moment.version,
+            progress=moment.progress,
         )
         return seal(member, roster, header, payload)
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import cast
 
 from keras_split._proto.v1 import split_pb2 as pb
-from keras_split.crypto import Link, Pin, verify_chain
+from keras_split.crypto import Link, Pin, Progress, verify_chain
 from keras_split.errors import ProtocolError, RollbackDetected
 from keras_split.exchange import Handover
 from keras_split.owners.agreed import Agreed
-from keras_split.owners.history import History
+from keras_split.owners.history import History, Moment
 from keras_split.owners.membership import Membership
 from keras_split.owners.waiting import Waiting
 from keras_split.session import Session
@@ -35,7 +35,7 @@ class Taken:
         used: How much of the quota it has used already, by steps that were committed.
         quota: Its length.
         commit_every: Steps after which to commit in its midst; 0 for never.
-        bookmark: As this member gave it with its last commit; empty before the first.
+        progress: Of this member in its own data, up to its last commit.
         state: The client's state to go on from.
     """
 
@@ -43,7 +43,7 @@ class Taken:
     used: float
     quota: Quota
     commit_every: int
-    bookmark: str
+    progress: Progress
     state: Bundle
 
 
@@ -94,7 +94,7 @@ class DataOwner:
             reply.used,
             _read_quota(reply),
             reply.commit_every,
-            reply.bookmark,
+            self._progress(),
             self._history.state,
         )
 
@@ -105,13 +105,13 @@ class DataOwner:
         self._learn(self._session().ask_for_turn(request))
         return self._history.state
 
-    def commit(self, state: Bundle, turn: int, bookmark: str, *, ends: bool, used: float) -> None:
+    def commit(self, state: Bundle, turn: int, progress: Progress, *, ends: bool, used: float) -> None:
         """Hands over, and makes what was done since the last commit last.
 
         Args:
             state: This client's.
             turn: As taken.
-            bookmark: Comes back with this member's next turn.
+            progress: Of this member in its own data.
             ends: Whether the turn is over.
             used: How much of the quota it has used.
 
@@ -119,8 +119,9 @@ class DataOwner:
             TurnLost: It was over before; nothing of it lasts.
             SplitError: Whether it lasts is not known. The next `take` tells.
         """
-        link, blob = self._history.next(state, turn, self._session().version, self._agreed)
-        self._hand_over(link, blob, bookmark, ends=ends, used=used)
+        moment = Moment(turn, self._session().version, progress)
+        link, blob = self._history.next(state, moment, self._agreed)
+        self._hand_over(link, blob, ends=ends, used=used)
         self._history.accept(link, state)
 
     def leave(self, *, is_done: bool) -> None:
@@ -129,9 +130,10 @@ class DataOwner:
         Args:
             is_done: Whether this member would begin its data anew, and not go on in its midst.
         """
+        if is_done:
+            self.membership.pinned.begin_anew()
         self._session().end_turn()
-        name = self.membership.identity.name
-        self._session().ask_for_turn(pb.TurnRequest(member=name, leaves=True, is_done=is_done))
+        self._session().ask_for_turn(pb.TurnRequest(member=self.membership.identity.name, leaves=True))
 
     def _learn(self, reply: pb.TurnReply) -> None:
         self.membership.learn(reply.roster)
@@ -177,18 +179,23 @@ class DataOwner:
             )
         new = verify_chain(links, known, membership.rosters, membership.run, agreed.topology, agreed.settings)
         if new:
-            pinned.advance(Pin.of(new[-1]))
+            own = [link.header.progress for link in new if link.header.sender == membership.identity.name]
+            pinned.advance(Pin.of(new[-1], own[-1] if own else self._progress()))
+
+    def _progress(self) -> Progress:
+        pin = self.membership.pinned.read()
+        return Progress() if pin is None else pin.progress
 
     def _begin(self, turn: int) -> None:
         """The first of all turns makes the secret that all initial weights come from."""
         link, blob = self._history.first(turn, self._agreed)
-        self._hand_over(link, blob, "", ends=False, used=0.0)
+        self._hand_over(link, blob, ends=False, used=0.0)
         self._history.accept(link, self._history.state)
 
-    def _hand_over(self, link: Link, blob: bytes, bookmark: str, *, ends: bool, used: float) -> None:
+    def _hand_over(self, link: Link, blob: bytes, *, ends: bool, used: float) -> None:
         # Durable before the commit: a commit whose envelope nobody has would end the run.
         self._handover.put(link.blob, blob)
-        self._session().commit(pb.Commit(link=link.to_bytes(), bookmark=bookmark, ends=ends, used=used))
+        self._session().commit(pb.Commit(link=link.to_bytes(), ends=ends, used=used))
 
 
 def _read_quota(reply: pb.TurnReply) -> Quota:

@@ -22,7 +22,7 @@ from keras_split.turns import Quota, Record, Rota, Waiting, order_of
 
 _NO_ROOM = (errno.EDQUOT, errno.EFBIG, errno.ENOSPC)
 
-# Others get a member's address, and each commit holds all bookmarks.
+# Others get a member's address.
 _MOST_CHARACTERS = 1024
 
 
@@ -127,7 +127,7 @@ class Run:
             # A member that leaves, or asks for more links, still offers its envelopes.
             self._addresses[member] = request.address
         if request.leaves:
-            self.rota.leave(member, is_done=request.is_done)
+            self.rota.leave(member)
             return pb.TurnReply(commits=self._commits())
         if request.looks:
             return self._told(member, request)
@@ -178,16 +178,10 @@ class Run:
         if record.number >= 0 and link.digest == self._links.get(record.number).digest:
             return record.number  # The reply was lost, and not the commit.
         self._check(link, member, turn, version)
-        if len(commit.bookmark) > _MOST_CHARACTERS or not 0 <= commit.used < math.inf:
-            raise ProtocolError("The commit's bookmark or use of its turn is none that a client writes.")
-        after = record.after(
-            turn,
-            member,
-            ended=commit.ends,
-            used=commit.used,
-            bookmark=commit.bookmark,
-            away=self.rota.passed_over(),
-        )
+        if not 0 <= commit.used < math.inf:
+            raise ProtocolError("What the commit says of its turn's use is none that a client writes.")
+        away = self.rota.passed_over()
+        after = record.after(turn, member, ended=commit.ends, used=commit.used, away=away)
         self._write(after, link, state, version)
         self.rota.committed(after, self._clock())
         return after.number
@@ -245,7 +239,6 @@ class Run:
             quota=self.options.quota.amount,
             unit=self.options.quota.unit,
             commit_every=self.options.commit_every,
-            bookmark=self.rota.record.bookmarks.get(member, ""),
             links=[link.to_bytes() for link in links],
             more_links=bool(links) and links[-1].header.number < last,
             roster=self.options.roster,

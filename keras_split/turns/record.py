@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 
@@ -17,7 +17,6 @@ class Record:
         holder: Who made it.
         ended: Whether the turn ended with it.
         used: How much of its quota that turn had used.
-        bookmarks: How far in its own data each member is, in words of its own.
         away: Members that were not waited for then.
     """
 
@@ -26,20 +25,11 @@ class Record:
     holder: str = ""
     ended: bool = True
     used: float = 0.0
-    bookmarks: Mapping[str, str] = field(default_factory=dict)
     away: Sequence[str] = ()
 
-    def after(
-        self, turn: int, holder: str, *, ended: bool, used: float, bookmark: str, away: Sequence[str] = ()
-    ) -> Record:
+    def after(self, turn: int, holder: str, *, ended: bool, used: float, away: Sequence[str] = ()) -> Record:
         """The next commit's."""
-        bookmarks = {**self.bookmarks, holder: bookmark}
-        return Record(self.number + 1, turn, holder, ended, used, bookmarks, tuple(away))
-
-    def without_bookmark(self, member: str) -> Record:
-        """Of a run in which a member has come to its end, and would begin anew."""
-        rest = {name: each for name, each in self.bookmarks.items() if name != member}
-        return replace(self, bookmarks=rest)
+        return Record(self.number + 1, turn, holder, ended, used, tuple(away))
 
     def to_json(self) -> dict[str, Any]:
         """For a snapshot's metadata."""

@@ -161,21 +161,13 @@ class Rota:
                 self._usual_seconds = (self._usual_seconds + took) / 2 if self._usual_seconds else took
                 self._held = None
 
-    def leave(self, member: str, *, is_done: bool) -> None:
-        """A member does not train for now; what it has not committed of a turn is taken back.
-
-        Args:
-            member: Which.
-            is_done: Whether it has come to its end, and would begin anew; otherwise it goes on from its last
-                commit.
-        """
+    def leave(self, member: str) -> None:
+        """A member does not train for now; what it has not committed of a turn is taken back."""
         self.check_member(member)
         with self._lock:
             if self._held is not None and self._held.member == member:
                 self._held = None
             self._passed.add(member)
-            if is_done:
-                self.record = self.record.without_bookmark(member)
 
     def holder(self, now: float) -> str:
         """Who trains; empty if nobody does."""

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.crypto import Identity, create_roster, read_rosters
 from keras_split.errors import ProtocolError, SplitError
-from keras_split.model.takes_turns import Place, _read_place
 from keras_split.owners import Agreed, DataOwner, Membership, Places, Waiting
 from keras_split.owners.owner import _read_quota
 from keras_split.server.links import Links
@@ -34,7 +33,6 @@ REPLIES = st.builds(
     quota=st.floats(),
     unit=st.sampled_from(["steps", "epochs", "seconds", "", "x" * 99]) | st.text(max_size=9),
     commit_every=st.integers(0, 2**64 - 1),
-    bookmark=st.text(max_size=9),
     links=st.lists(st.binary(max_size=99), max_size=3),
     roster=st.just(ROSTER) | st.text(max_size=99),
     commits=st.integers(0, 2**64 - 1),
@@ -46,7 +44,6 @@ NO_LENGTHS = [
     (float("inf"), "steps"),
     (1.0, "x"),
 ]
-NO_PLACES = ["[1, 2, 3]", "[true, 1]", "[-1, 0]", "[1.0, 1]", "{}", "[]", "7", "[" * 5000]
 
 
 class Understood(Exception):
@@ -78,16 +75,6 @@ def test_only_names_of_members_are_shown() -> None:
     escape = pb.Waiting(member="\x1b[2J", trains=True, ahead=1)
     assert str(Waiting.of(escape, ["a"])) == "another member trains"
     assert str(Waiting.of(pb.Waiting(member="a", trains=True, ahead=1), ["a"])) == "a trains"
-
-
-@given(text=st.text(max_size=20) | st.sampled_from(NO_PLACES))
-def test_a_place_that_was_not_written_here_is_refused(text: str) -> None:
-    with pytest.raises(ProtocolError, match="this client's place"):
-        _read_place(text)
-
-
-def test_a_place_is_what_was_written() -> None:
-    assert _read_place("[3, 41]") == Place(3, 41)
 
 
 @pytest.fixture

@@ -90,7 +90,7 @@ def test_a_turn_that_is_granted_again_is_told_once():
     for turn in (1, 1, 2):
         calls.asked("a", pb.TurnRequest(), pb.TurnReply(turn=turn))
     calls.asked("a", pb.TurnRequest(looks=True), pb.TurnReply(commits=3))
-    calls.asked("a", pb.TurnRequest(leaves=True, is_done=True), pb.TurnReply())
+    calls.asked("a", pb.TurnRequest(leaves=True), pb.TurnReply())
     assert noting.kinds == ["turn_granted", "turn_granted", "turn_left"]
 
 

@@ -17,7 +17,7 @@ def rota(order: str = "round-robin", record: Record | None = None) -> Rota:
 
 def commit(turns: Rota, member: str, now: float, *, ends: bool = True, used: float = 1.0) -> None:
     turn = turns.turn_of(member, now)
-    turns.committed(turns.record.after(turn, member, ended=ends, used=used, bookmark=f"{member}{turn}"), now)
+    turns.committed(turns.record.after(turn, member, ended=ends, used=used), now)
 
 
 def take(turns: Rota, member: str, now: float) -> Granted:
@@ -132,19 +132,10 @@ def test_a_turn_without_a_commit_is_given_out_anew() -> None:
 def test_who_leaves_is_not_waited_for_and_what_it_had_not_committed_is_lost() -> None:
     turns = rota()
     take(turns, "a", 0)
-    turns.leave("a", is_done=True)
+    turns.leave("a")
     assert take(turns, "b", 0).turn == 1
     with pytest.raises(TurnLost):
         turns.turn_of("a", 0)
-
-
-@pytest.mark.parametrize(("is_done", "kept"), [(True, {}), (False, {"a": "a1"})])
-def test_a_bookmark_goes_when_its_owner_is_done(is_done: bool, kept: dict[str, str]) -> None:
-    turns = rota()
-    take(turns, "a", 0)
-    commit(turns, "a", 0)
-    turns.leave("a", is_done=is_done)
-    assert turns.record.bookmarks == kept
 
 
 def test_strangers_get_no_turn() -> None:

@@ -347,7 +347,7 @@ class Hosted(_message.Message):
     def __init__(self, model: _Optional[str] = ...) -> None: ...
 
 class TurnRequest(_message.Message):
-    __slots__ = ("model", "topology_digest", "member", "since", "pinned", "address", "leaves", "looks", "is_done")
+    __slots__ = ("model", "topology_digest", "member", "since", "pinned", "address", "leaves", "looks")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TOPOLOGY_DIGEST_FIELD_NUMBER: _ClassVar[int]
     MEMBER_FIELD_NUMBER: _ClassVar[int]
@@ -356,7 +356,6 @@ class TurnRequest(_message.Message):
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     LEAVES_FIELD_NUMBER: _ClassVar[int]
     LOOKS_FIELD_NUMBER: _ClassVar[int]
-    IS_DONE_FIELD_NUMBER: _ClassVar[int]
     model: str
     topology_digest: str
     member: str
@@ -365,11 +364,10 @@ class TurnRequest(_message.Message):
     address: str
     leaves: bool
     looks: bool
-    is_done: bool
-    def __init__(self, model: _Optional[str] = ..., topology_digest: _Optional[str] = ..., member: _Optional[str] = ..., since: _Optional[int] = ..., pinned: _Optional[int] = ..., address: _Optional[str] = ..., leaves: bool = ..., looks: bool = ..., is_done: bool = ...) -> None: ...
+    def __init__(self, model: _Optional[str] = ..., topology_digest: _Optional[str] = ..., member: _Optional[str] = ..., since: _Optional[int] = ..., pinned: _Optional[int] = ..., address: _Optional[str] = ..., leaves: bool = ..., looks: bool = ...) -> None: ...
 
 class TurnReply(_message.Message):
-    __slots__ = ("turn", "used", "quota", "unit", "commit_every", "bookmark", "links", "more_links", "roster", "addresses", "commits", "waiting")
+    __slots__ = ("turn", "used", "quota", "unit", "commit_every", "links", "more_links", "roster", "addresses", "commits", "waiting")
     class AddressesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -382,7 +380,6 @@ class TurnReply(_message.Message):
     QUOTA_FIELD_NUMBER: _ClassVar[int]
     UNIT_FIELD_NUMBER: _ClassVar[int]
     COMMIT_EVERY_FIELD_NUMBER: _ClassVar[int]
-    BOOKMARK_FIELD_NUMBER: _ClassVar[int]
     LINKS_FIELD_NUMBER: _ClassVar[int]
     MORE_LINKS_FIELD_NUMBER: _ClassVar[int]
     ROSTER_FIELD_NUMBER: _ClassVar[int]
@@ -394,14 +391,13 @@ class TurnReply(_message.Message):
     quota: float
     unit: str
     commit_every: int
-    bookmark: str
     links: _containers.RepeatedScalarFieldContainer[bytes]
     more_links: bool
     roster: str
     addresses: _containers.ScalarMap[str, str]
     commits: int
     waiting: Waiting
-    def __init__(self, turn: _Optional[int] = ..., used: _Optional[float] = ..., quota: _Optional[float] = ..., unit: _Optional[str] = ..., commit_every: _Optional[int] = ..., bookmark: _Optional[str] = ..., links: _Optional[_Iterable[bytes]] = ..., more_links: bool = ..., roster: _Optional[str] = ..., addresses: _Optional[_Mapping[str, str]] = ..., commits: _Optional[int] = ..., waiting: _Optional[_Union[Waiting, _Mapping]] = ...) -> None: ...
+    def __init__(self, turn: _Optional[int] = ..., used: _Optional[float] = ..., quota: _Optional[float] = ..., unit: _Optional[str] = ..., commit_every: _Optional[int] = ..., links: _Optional[_Iterable[bytes]] = ..., more_links: bool = ..., roster: _Optional[str] = ..., addresses: _Optional[_Mapping[str, str]] = ..., commits: _Optional[int] = ..., waiting: _Optional[_Union[Waiting, _Mapping]] = ...) -> None: ...
 
 class Waiting(_message.Message):
     __slots__ = ("member", "trains", "ahead", "seconds", "usual_seconds")
@@ -418,16 +414,14 @@ class Waiting(_message.Message):
     def __init__(self, member: _Optional[str] = ..., trains: bool = ..., ahead: _Optional[int] = ..., seconds: _Optional[float] = ..., usual_seconds: _Optional[float] = ...) -> None: ...
 
 class Commit(_message.Message):
-    __slots__ = ("link", "bookmark", "ends", "used")
+    __slots__ = ("link", "ends", "used")
     LINK_FIELD_NUMBER: _ClassVar[int]
-    BOOKMARK_FIELD_NUMBER: _ClassVar[int]
     ENDS_FIELD_NUMBER: _ClassVar[int]
     USED_FIELD_NUMBER: _ClassVar[int]
     link: bytes
-    bookmark: str
     ends: bool
     used: float
-    def __init__(self, link: _Optional[bytes] = ..., bookmark: _Optional[str] = ..., ends: bool = ..., used: _Optional[float] = ...) -> None: ...
+    def __init__(self, link: _Optional[bytes] = ..., ends: bool = ..., used: _Optional[float] = ...) -> None: ...
 
 class Committed(_message.Message):
     __slots__ = ("number",)

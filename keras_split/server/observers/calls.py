@@ -45,7 +45,7 @@ class CallsSeen:
     def asked(self, party: str, request: pb.TurnRequest, reply: pb.TurnReply) -> None:
         """A data owner has asked for its turn."""
         if request.leaves:
-            self._observer.see(Event("turn_left", party, {"is_done": request.is_done}))
+            self._observer.see(Event("turn_left", party))
         elif reply.HasField("waiting"):
             self._observer.see(Event("turn_waits", party, {"ahead": reply.waiting.ahead}))
         elif reply.turn and self._is_new(party, reply.turn):

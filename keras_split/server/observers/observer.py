@@ -9,7 +9,7 @@ Kinds of events, and their facts:
 | `prepared` | mode, signature, receives, sends: roles, dtypes and shapes |
 | `turn_waits` | ahead |
 | `turn_granted` | turn, commits |
-| `turn_left` | is_done |
+| `turn_left` | |
 | `turn_began`, `turn_resumed` | turn, update |
 | `trained` | turn, first_update, update, steps, rows, bytes_received, bytes_sent, signatures |
 | `committed` | turn, number, update, link, blob, ends |
