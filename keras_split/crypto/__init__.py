@@ -8,7 +8,7 @@ from keras_split.crypto.chain import Pin, verify_chain
 from keras_split.crypto.envelope import MAX_BLOB_BYTES, Header, Link, open_envelope, seal
 from keras_split.crypto.epoch import Roster
 from keras_split.crypto.identity import Identity
-from keras_split.crypto.link import MAX_LINK_BYTES, Progress
+from keras_split.crypto.link import MAX_LINK_BYTES, Trained
 from keras_split.crypto.member import Member
 from keras_split.crypto.pinned import Pinned
 from keras_split.crypto.roster import amend, create_roster, read_roster, read_rosters, sign_roster
@@ -22,7 +22,7 @@ __all__ = [
     "Member",
     "Pin",
     "Pinned",
-    "Progress",
+    "Trained",
     "Roster",
     "amend",
     "create_roster",

@@ -20,7 +20,7 @@ from itertools import pairwise
 from keras_split.crypto import canonical
 from keras_split.crypto.envelope import check_roster
 from keras_split.crypto.epoch import Roster
-from keras_split.crypto.link import Link, Progress
+from keras_split.crypto.link import Link, Trained
 from keras_split.errors import (
     ForeignEnvelope,
     ForkDetected,
@@ -30,7 +30,7 @@ from keras_split.errors import (
     RosterRefused,
 )
 
-_AT_THE_BEGINNING = Progress()
+_AT_THE_BEGINNING = Trained()
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Pin:
         digest: Digest of the link.
         turn: Turn of the link.
         epoch: Roster epoch of the link.
-        progress: How far the member whose pin this is was in its own data with its last link.
+        trained: By the member whose pin this is, up to its last link.
 
     Raises:
         ValueError: A field that no link can have.
@@ -52,7 +52,7 @@ class Pin:
     digest: str
     turn: int = 0
     epoch: int = 1
-    progress: Progress = Progress()
+    trained: Trained = Trained()
 
     def __post_init__(self) -> None:
         canonical.check_count("number", self.number)
@@ -61,10 +61,10 @@ class Pin:
         canonical.check_count("epoch", self.epoch, least=1)
 
     @classmethod
-    def of(cls, link: Link, progress: Progress = _AT_THE_BEGINNING) -> Pin:
+    def of(cls, link: Link, trained: Trained = _AT_THE_BEGINNING) -> Pin:
         """The pin after accepting a link."""
         header = link.header
-        return cls(header.number, link.digest, header.turn, header.roster_epoch, progress)
+        return cls(header.number, link.digest, header.turn, header.roster_epoch, trained)
 
 
 def verify_chain(

@@ -25,26 +25,26 @@ _KEYS = frozenset(("blob", "format", "header", "size"))
 KINDS = ("secret", "full", "delta")
 
 
-class Progress(NamedTuple):
-    """How far a member is in its own data.
+class Trained(NamedTuple):
+    """How much of its own data a member has trained.
 
     Args:
-        epoch: Epochs that it has trained.
-        step: Steps that it has trained of the next one.
+        epochs: Whole ones.
+        steps: Of the next one.
     """
 
-    epoch: int = 0
-    step: int = 0
+    epochs: int = 0
+    steps: int = 0
 
     @classmethod
-    def read(cls, value: Any) -> Progress:
+    def read(cls, value: Any) -> Trained:
         """From JSON.
 
         Raises:
             ValueError: No two counts.
         """
         if not isinstance(value, list) or len(value) != 2:
-            raise ValueError("`progress` must be a list of two integers")
+            raise ValueError("`trained` must be a list of two integers")
         for name, each in zip(cls._fields, value, strict=True):
             canonical.check_count(name, each)
         return cls(*value)
@@ -71,7 +71,7 @@ class Header:
         previous: Digest of the link before; empty for number 0.
         sender: Name of the member that made it.
         version: The server's updates at the commit.
-        progress: Of the sender. No other party can make it train rows twice, or leave some out.
+        trained: By the sender. No other party can make it train rows twice, or leave some out.
 
     Raises:
         ValueError: A field that no header can have.
@@ -90,7 +90,7 @@ class Header:
     previous: str
     sender: str
     version: int
-    progress: Progress = Progress()
+    trained: Trained = Trained()
 
     def __post_init__(self) -> None:
         for name in ("run", "sender"):
@@ -200,7 +200,7 @@ def _read_body(body: bytes) -> tuple[Header, str, int]:
         canonical.check_digest("blob", found["blob"])
         canonical.check_count("size", found["size"])
         named = canonical.fields(found["header"], _HEADER_KEYS)
-        header = Header(**{**named, "progress": Progress.read(named["progress"])})
+        header = Header(**{**named, "trained": Trained.read(named["trained"])})
     except ValueError as error:
         raise DamagedEnvelope(
             f"A link cannot be read: {error}. Ask for it again; if this repeats, both sides may not have the "

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from keras_split.crypto import canonical
 from keras_split.crypto.chain import Pin
-from keras_split.crypto.link import Progress
+from keras_split.crypto.link import Trained
 from keras_split.errors import DamagedEnvelope, ForkDetected, RollbackDetected
 
 _MAX_FILE_BYTES = 1024
@@ -52,7 +52,7 @@ class Pinned:
             return None
         try:
             found = canonical.fields(canonical.decode_canonical(content, _MAX_FILE_BYTES), _KEYS)
-            return Pin(**{**found, "progress": Progress.read(found["progress"])})
+            return Pin(**{**found, "trained": Trained.read(found["trained"])})
         except ValueError as error:
             raise DamagedEnvelope(
                 f"{self._path} is no pin of keras_split: {error}. Bring it back from a backup. If there is "
@@ -79,7 +79,7 @@ class Pinned:
         with self._alone():
             known = self.read()
             if known is not None:
-                self._write(canonical.encode(asdict(replace(known, progress=Progress()))))
+                self._write(canonical.encode(asdict(replace(known, trained=Trained()))))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -18,7 +18,7 @@ from keras_split.model import refusals
 from keras_split.model.ownership import Ownership
 from keras_split.model.takes_turns import TakesTurns
 from keras_split.model.waits import display
-from keras_split.owners import Progress, Taken
+from keras_split.owners import Taken, Trained
 
 _log = logging.getLogger(__name__)
 # Somebody will make room on a full disk, as somebody mends a line.
@@ -64,8 +64,8 @@ def _fit_once(model: Any, turns: TakesTurns, fit: Callable[..., Any], given: dic
     try:
         # What can go wrong in a turn can go wrong while one is taken.
         done = _take(turns, given)
-        model.steps_to_pass = done.step
-        fit(**{**given, "initial_epoch": max(given.get("initial_epoch", 0), done.epoch)})
+        model.steps_to_pass = done.steps
+        fit(**{**given, "initial_epoch": max(given.get("initial_epoch", 0), done.epochs)})
         return True
     except _RECOVERABLE as error:
         failures = turns.failed()
@@ -79,10 +79,10 @@ def _fit_once(model: Any, turns: TakesTurns, fit: Callable[..., Any], given: dic
         model.steps_to_pass = 0
 
 
-def _take(turns: TakesTurns, given: dict[str, Any]) -> Progress:
+def _take(turns: TakesTurns, given: dict[str, Any]) -> Trained:
     taken = turns.take()
     _check_order(taken, given)
-    return taken.progress
+    return taken.trained
 
 
 def _check_order(taken: Taken, given: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_split.errors import Refused
+from keras_split.errors import Refused, VersionMismatch
 from keras_split.model.connection import Connection
 from keras_split.model.settings import check_same
 from keras_split.partition import Part, Partition, named_variables
@@ -36,6 +36,8 @@ class Halves:
         self.topology = topology
         self.decoder: keras.Model | None = None
         self.parts: Partition | None = None
+        # In a run of several data owners: the last commit to which this half has gone.
+        self.commit: Ticket | None = None
         self._connection = connection
         self._settings: dict[str, Any] | None = None
         self._pending: tuple[Ticket, bool] | None = None
@@ -44,8 +46,7 @@ class Halves:
         """The joined session, with the server where this half is."""
         session = self._connection.session()
         if self._pending is not None:
-            ticket, weights_only = self._pending
-            session.restore(ticket, weights_only=weights_only)
+            _bring(session, *self._pending)
             # Not before: where the server did not move, this half must not train with it.
             self._pending = None
         return session
@@ -100,9 +101,8 @@ class Halves:
         return {f"seed_{at}": each for at, each in enumerate(found)}
 
     def take_ticket(self) -> np.ndarray:
-        """Has the server keep its half; int64 `[version, nonce]`."""
-        ticket = self._pending[0] if self._pending else self.session().snapshot()
-        return np.array(ticket, np.int64)
+        """Has the server keep its half, unless it does anyway; int64 `[version, nonce]`."""
+        return np.array(self._pending[0] if self._pending else self._kept(), np.int64)
 
     def check_ticket(self, weights: Sequence[np.ndarray], count: int) -> None:
         """Raises ValueError unless a list of weights ends with a ticket."""
@@ -173,6 +173,12 @@ class Halves:
         """Ends the connection."""
         self._connection.close()
 
+    def _kept(self) -> Ticket:
+        session = self.session()
+        if self.commit is not None and self.commit.version == session.version:
+            return self.commit
+        return session.snapshot()
+
     def _variables(self) -> list[Any]:
         return [each for model in self._models() for each in model.variables]
 
@@ -182,3 +188,18 @@ class Halves:
 
     def _keeps_settings(self) -> bool:
         return self._connection.keeps_settings()
+
+
+def _bring(session: Session, ticket: Ticket, weights_only: bool) -> None:
+    """Takes the server to a kept state; in a run it stays at the last commit, whoever asks."""
+    commit = session.last_commit()
+    if commit is None:
+        session.restore(ticket, weights_only=weights_only)
+    elif commit == ticket:
+        session.is_at(commit)
+    else:
+        raise VersionMismatch(
+            f"This half is of update {ticket.version}, and the last commit of the server's run is of update "
+            f"{commit.version}. Nobody takes a run back. A member gets the newest half with "
+            "`SplitModel.connect(..., identity=..., roster=...)` and `refresh()`, and may save it."
+        )

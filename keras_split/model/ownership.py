@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,7 @@ from keras_split.digest import digest_of
 from keras_split.exchange import AuditedHandover, Handover
 from keras_split.model.client_state import ClientState
 from keras_split.model.halves import Halves
-from keras_split.owners import Agreed, AuditedOwner, DataOwner, Membership
+from keras_split.owners import Agreed, AuditedOwner, DataOwner, Membership, Taken, Trained, Waiting
 from keras_split.state import Bundle
 
 
@@ -64,11 +65,27 @@ class Ownership:
             self._state = ClientState(self._model, self._halves)
         return self._state
 
+    def take(self, tell: Callable[[Waiting], None]) -> Taken:
+        """Waits for the turn, and goes to the state that the last holder left."""
+        taken = self.owner.take(tell)
+        self._go_to(taken.state)
+        return taken
+
+    def commit(self, turn: int, trained: Trained, *, ends: bool, used: float) -> None:
+        """Hands over what has been trained."""
+        self.owner.commit(self.state.read(), turn, trained, ends=ends, used=used)
+        self._halves.commit = self.owner.last_commit
+
     def refresh(self) -> None:
         """Goes to the run's newest state, without a turn."""
         found: Bundle = self.owner.look()
         if found:
-            self.state.write(found)
+            self._go_to(found)
+            self._halves.session().is_at(self.owner.last_commit)
+
+    def _go_to(self, state: Bundle) -> None:
+        self.state.write(state)
+        self._halves.commit = self.owner.last_commit
 
     def close(self) -> None:
         """Offers no envelopes any more."""

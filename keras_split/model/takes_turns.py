@@ -10,7 +10,7 @@ import keras
 
 from keras_split.callbacks import TurnWatcher
 from keras_split.model.ownership import Ownership
-from keras_split.owners import Progress, Taken, Waiting
+from keras_split.owners import Taken, Trained, Waiting
 
 
 class TakesTurns(keras.callbacks.Callback):
@@ -36,7 +36,7 @@ class TakesTurns(keras.callbacks.Callback):
         self._tell = tell
         self._watchers = watchers
         self._taken: Taken | None = None
-        self._progress = Progress()
+        self._trained = Trained()
         self._passes = False
         self._used = 0.0
         self._since = 0.0
@@ -47,8 +47,7 @@ class TakesTurns(keras.callbacks.Callback):
 
     def take(self) -> Taken:
         """Waits for the turn, and goes on from the state that the last holder left."""
-        self._taken = taken = self._ownership.owner.take(self._wait)
-        self._ownership.state.write(taken.state)
+        self._taken = taken = self._ownership.take(self._wait)
         self._used, self._since, self._uncommitted = taken.used, time.monotonic(), 0
         for watcher in self._watchers:
             watcher.on_turn_begin(taken.turn)
@@ -69,9 +68,9 @@ class TakesTurns(keras.callbacks.Callback):
         self.histories.append(self.model.history)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Remembers how far the client is in its data."""
+        """Remembers how much of the data is trained."""
         del logs
-        self._progress = Progress(epoch, 0)
+        self._trained = Trained(epoch, 0)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Takes the turn, if need be after handing over the last."""
@@ -87,8 +86,8 @@ class TakesTurns(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Counts, and commits in the midst of a long turn."""
         del logs
-        steps = batch + 1 - self._progress.step
-        self._progress = self._progress._replace(step=batch + 1)
+        steps = batch + 1 - self._trained.steps
+        self._trained = self._trained._replace(steps=batch + 1)
         if self._passes:
             return
         self._uncommitted += steps
@@ -100,7 +99,7 @@ class TakesTurns(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Hands over, if the turn ends here."""
         del logs
-        self._progress = Progress(epoch + 1, 0)
+        self._trained = Trained(epoch + 1, 0)
         self._count(1, "epochs")
         self._hand_over_if_used_up()
 
@@ -132,8 +131,7 @@ class TakesTurns(keras.callbacks.Callback):
     def _commit(self, *, ends: bool) -> None:
         if self._taken is None:
             return
-        state, owner = self._ownership.state.read(), self._ownership.owner
-        owner.commit(state, self._taken.turn, self._progress, ends=ends, used=self._now_used())
+        self._ownership.commit(self._taken.turn, self._trained, ends=ends, used=self._now_used())
         self._uncommitted = self._failures = 0
         if ends:
             for watcher in self._watchers:

@@ -1,6 +1,6 @@
 """One data owner among several: it takes turns, takes over what the last one left, and hands over."""
 
-from keras_split.crypto import Progress
+from keras_split.crypto import Trained
 from keras_split.owners.agreed import Agreed
 from keras_split.owners.audited import AuditedOwner
 from keras_split.owners.membership import Membership, Places
@@ -14,7 +14,7 @@ __all__ = [
     "DataOwner",
     "Membership",
     "Places",
-    "Progress",
+    "Trained",
     "Taken",
     "Waiting",
     "member_of",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from keras_split.audit import AuditLog
-from keras_split.crypto import Progress
+from keras_split.crypto import Trained
 from keras_split.errors import EnvelopeRefused
 from keras_split.owners.owner import DataOwner, Taken
 from keras_split.owners.waiting import Waiting
@@ -38,10 +38,10 @@ class AuditedOwner(DataOwner):
         with self._refusals("look"):
             return super().look()
 
-    def commit(self, state: Bundle, turn: int, progress: Progress, *, ends: bool, used: float) -> None:
+    def commit(self, state: Bundle, turn: int, trained: Trained, *, ends: bool, used: float) -> None:
         """Hands over."""
         with self._refusals("commit"):
-            super().commit(state, turn, progress, ends=ends, used=used)
+            super().commit(state, turn, trained, ends=ends, used=used)
         self._tell("committed", {"turn": turn, **self._newest(), "ends": ends}, durable=True)
 
     def leave(self, *, is_done: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_split.crypto import Header, Link, Pin, Progress, open_envelope, seal
+from keras_split.crypto import Header, Link, Pin, Trained, open_envelope, seal
 from keras_split.errors import DamagedEnvelope, MissingLinks
 from keras_split.exchange import Handover, Hint
 from keras_split.owners.agreed import Agreed
@@ -26,12 +26,12 @@ class Moment(NamedTuple):
     Args:
         turn: In which it was trained.
         version: The server's updates.
-        progress: How far this member was in its own data.
+        trained: By this member of its own data.
     """
 
     turn: int
     version: int = 0
-    progress: Progress = Progress()
+    trained: Trained = Trained()
 
 
 class History:
@@ -111,7 +111,7 @@ class History:
 
     def accept(self, link: Link, state: Bundle) -> None:
         """What this member has handed over is the run's state now."""
-        self._membership.pinned.advance(Pin.of(link, link.header.progress))
+        self._membership.pinned.advance(Pin.of(link, link.header.trained))
         self._head, self.state = link, state
         if link.header.kind != "delta":
             self._whole = link.header.number
@@ -140,7 +140,7 @@ class History:
             previous="" if self._head is None else self._head.digest,
             sender=member.name,
             version=moment.version,
-            progress=moment.progress,
+            trained=moment.trained,
         )
         return seal(member, roster, header, payload)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from keras_split._proto.v1 import split_pb2 as pb
-from keras_split.crypto import Link, Pin, Progress, verify_chain
+from keras_split.crypto import Link, Pin, Trained, verify_chain
 from keras_split.errors import ProtocolError, RollbackDetected
 from keras_split.exchange import Handover
 from keras_split.owners.agreed import Agreed
@@ -16,7 +16,7 @@ from keras_split.owners.history import History, Moment
 from keras_split.owners.membership import Membership
 from keras_split.owners.waiting import Waiting
 from keras_split.session import Session
-from keras_split.state import Bundle
+from keras_split.state import Bundle, Ticket
 from keras_split.turns import Quota, Unit
 
 _QUICKEST_POLL_SECONDS, _SLOWEST_POLL_SECONDS = 0.05, 2.0
@@ -35,7 +35,7 @@ class Taken:
         used: How much of the quota it has used already, by steps that were committed.
         quota: Its length.
         commit_every: Steps after which to commit in its midst; 0 for never.
-        progress: Of this member in its own data, up to its last commit.
+        trained: By this member of its own data, up to its last commit.
         state: The client's state to go on from.
     """
 
@@ -43,7 +43,7 @@ class Taken:
     used: float
     quota: Quota
     commit_every: int
-    progress: Progress
+    trained: Trained
     state: Bundle
 
 
@@ -74,6 +74,11 @@ class DataOwner:
         self._agreed = agreed
         self._history = History(membership, handover, expand, max_state_bytes)
 
+    @property
+    def last_commit(self) -> Ticket:
+        """Whose state this member has."""
+        return Ticket(self._history.version, self._history.number + 1)
+
     def take(self, tell: Callable[[Waiting], None]) -> Taken:
         """Waits for the turn, and takes over what the last holder left.
 
@@ -94,7 +99,7 @@ class DataOwner:
             reply.used,
             _read_quota(reply),
             reply.commit_every,
-            self._progress(),
+            self._trained(),
             self._history.state,
         )
 
@@ -105,13 +110,13 @@ class DataOwner:
         self._learn(self._session().ask_for_turn(request))
         return self._history.state
 
-    def commit(self, state: Bundle, turn: int, progress: Progress, *, ends: bool, used: float) -> None:
+    def commit(self, state: Bundle, turn: int, trained: Trained, *, ends: bool, used: float) -> None:
         """Hands over, and makes what was done since the last commit last.
 
         Args:
             state: This client's.
             turn: As taken.
-            progress: Of this member in its own data.
+            trained: By this member of its own data.
             ends: Whether the turn is over.
             used: How much of the quota it has used.
 
@@ -119,7 +124,7 @@ class DataOwner:
             TurnLost: It was over before; nothing of it lasts.
             SplitError: Whether it lasts is not known. The next `take` tells.
         """
-        moment = Moment(turn, self._session().version, progress)
+        moment = Moment(turn, self._session().version, trained)
         link, blob = self._history.next(state, moment, self._agreed)
         self._hand_over(link, blob, ends=ends, used=used)
         self._history.accept(link, state)
@@ -179,12 +184,12 @@ class DataOwner:
             )
         new = verify_chain(links, known, membership.rosters, membership.run, agreed.topology, agreed.settings)
         if new:
-            own = [link.header.progress for link in new if link.header.sender == membership.identity.name]
-            pinned.advance(Pin.of(new[-1], own[-1] if own else self._progress()))
+            own = [link.header.trained for link in new if link.header.sender == membership.identity.name]
+            pinned.advance(Pin.of(new[-1], own[-1] if own else self._trained()))
 
-    def _progress(self) -> Progress:
+    def _trained(self) -> Trained:
         pin = self.membership.pinned.read()
-        return Progress() if pin is None else pin.progress
+        return Trained() if pin is None else pin.trained
 
     def _begin(self, turn: int) -> None:
         """The first of all turns makes the secret that all initial weights come from."""

@@ -168,6 +168,11 @@ class Served:
         self.run = run
         self.take_back()
 
+    @property
+    def committed_version(self) -> int:
+        """Updates at the last commit of the run; 0 where there is none."""
+        return self._committed[1]
+
     def take_back(self) -> None:
         """Goes to the last commit, unless this is it; to be called where nothing changes the state."""
         if self.run is None or self._committed == (self.turns.lineage, self.turns.version):

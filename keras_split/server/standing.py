@@ -53,6 +53,7 @@ class Standing:
         if served.run is None:
             self._describe_turn(reply, served, now)
         else:
+            reply.committed_version = served.committed_version
             self._describe_run(reply, served.run, now)
         return reply
 
@@ -68,7 +69,6 @@ class Standing:
     def _describe_run(self, reply: pb.StatusReply, run: Run, now: float) -> None:
         reply.run, reply.roster_epoch = run.name, run.options.rosters[-1].epoch
         reply.quota, reply.commits = str(run.options.quota), run.rota.record.number + 1
-        reply.committed_version = self._census.committed_update
         reply.turn, reply.lease_seconds = run.rota.lease(now)
         reply.trainer = run.rota.holder(now)
         away, parties = run.rota.passed_over(), self._census.parties()

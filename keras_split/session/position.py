@@ -25,7 +25,7 @@ class Position:
         if not self.lineage and begun.version == self.version:
             self.lineage = begun.lineage  # A new client of a new server: both at the beginning.
 
-    def go_to(self, version: int, lineage: int) -> None:
+    def go_to(self, version: int, lineage: int = 0) -> None:
         """Both halves are at another state now."""
         self.version, self.lineage = version, lineage
 

@@ -144,6 +144,15 @@ class Session:
         begun = self._turn.ask(header, "begun").header.begun
         self._position.go_to(begun.version, begun.lineage)
 
+    def last_commit(self) -> Ticket | None:
+        """Of the run of several data owners; None where the server has no run."""
+        status = self.status()
+        return Ticket(status.committed_version, status.commits) if status.run else None
+
+    def is_at(self, commit: Ticket) -> None:
+        """This half has gone to a commit of the run, without a turn."""
+        self._position.go_to(commit.version)
+
     def finalize(self) -> None:
         """What the server's optimizer does at the end of `fit`."""
         self._turn.ask(pb.Header(finalize=pb.Finalize()), "begun")

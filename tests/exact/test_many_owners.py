@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 from itertools import chain
 
+import keras
 import pytest
 
 import keras_split
 from keras_split import Credentials, SplitModel
+from keras_split.errors import VersionMismatch
 from keras_split.partition import named_variables, partition
 from keras_split.state import optimizer_variables, read, write
 from support import bodies, by_hand
@@ -74,6 +76,21 @@ def test_full_states_go_as_often_as_is_asked_for(server, tmp_path):
         owners.train(*bodies.data())
         kinds = [link.header.kind for link in sorted(owners.links(), key=lambda link: link.header.number)]
     assert kinds == ["secret", "delta", "full", "delta"]
+
+
+def test_a_member_keeps_what_was_trained_and_predicts_with_it_as_one_machine(server, tmp_path):
+    trial, (x, y) = Trial((8, 8), epochs=1), bodies.data()
+    with owners_of(trial, server, tmp_path) as owners:
+        owners.train(x, y)
+        owners.splits[0].save(tmp_path / "older.keras")
+        owners.newest().save(tmp_path / "newest.keras")
+        found = owners.newest().predict(x, verbose=0)
+        loaded = owners.connect(keras.models.load_model(tmp_path / "newest.keras"))
+        assert_same_arrays({"": found}, {"": loaded.predict(x, verbose=0)}, "loaded")
+        whole = one_machine(trial, owners.first_state(), owners.first_body, x, y)
+        assert_same_arrays({"": whole.predict(x, verbose=0)}, {"": found}, "split")
+        with pytest.raises(VersionMismatch, match="of update 1.*of update 2.*refresh"):
+            owners.connect(keras.models.load_model(tmp_path / "older.keras")).predict(x, verbose=0)
 
 
 @pytest.mark.parametrize("second_cut", ["", by_hand.SECOND_CUT], ids=["labels shared", "label-free"])

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from keras_split import Credentials, SplitModel
-from keras_split.crypto import Progress
+from keras_split.crypto import Trained
 from keras_split.errors import TurnLost
 from soak.clinic import Clinic, free_port, server_arguments
 from soak.plan import Plan
@@ -100,12 +100,12 @@ def test_a_silent_holder_loses_its_turn_and_comes_back(run):
 
     # Its commit comes too late, and changes nothing.
     with pytest.raises(TurnLost):
-        silent.commit(lost.state, lost.turn, Progress(0, 1), ends=True, used=1.0)
-    other.commit(taken.state, taken.turn, Progress(2, 3), ends=True, used=1.0)
+        silent.commit(lost.state, lost.turn, Trained(0, 1), ends=True, used=1.0)
+    other.commit(taken.state, taken.turn, Trained(2, 3), ends=True, used=1.0)
     back = silent.take(_wait)
-    assert (back.turn, back.progress) == (taken.turn + 1, Progress())
-    silent.commit(back.state, back.turn, Progress(4, 5), ends=True, used=1.0)
-    assert other.take(_wait).progress == Progress(2, 3)
+    assert (back.turn, back.trained) == (taken.turn + 1, Trained())
+    silent.commit(back.state, back.turn, Trained(4, 5), ends=True, used=1.0)
+    assert other.take(_wait).trained == Trained(2, 3)
 
 
 def test_two_servers_on_one_folder_are_refused(run, tmp_path):

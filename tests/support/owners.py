@@ -153,6 +153,11 @@ class Owners:
         """Of all commits."""
         return [Link.read(path.read_bytes()) for path in (self._kept / "links").glob("*.link")]
 
+    def connect(self, half: SplitModel) -> SplitModel:
+        """Gives a loaded half the run's server, by the first member's certificate."""
+        credentials = Credentials.from_directory(self._files.pki / self.trial.names[0])
+        return half.connect(self.splits[0]._halves.session().target, credentials)
+
     def newest(self) -> SplitModel:
         """A member that has taken over the run's last state, which another one has left."""
         self.splits[0].refresh()

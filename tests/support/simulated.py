@@ -18,7 +18,7 @@ from unittest import mock
 import numpy as np
 
 from keras_split._proto.v1 import split_pb2 as pb
-from keras_split.crypto import Identity, Link, Pin, Progress, create_roster, read_rosters
+from keras_split.crypto import Identity, Link, Pin, Trained, create_roster, read_rosters
 from keras_split.crypto.member import Member
 from keras_split.errors import BlobMissing, ConnectionLost, TurnLost
 from keras_split.owners import Agreed, DataOwner, Membership, Places, Taken, history, membership
@@ -286,7 +286,7 @@ class Client:
     def _take(self) -> None:
         self.taken = self.owner.take(_not_yet)
         self.state = self.taken.state
-        self.trained, self.used = self.taken.progress.step, int(self.taken.used)
+        self.trained, self.used = self.taken.trained.steps, int(self.taken.used)
         if self.trained == self.steps:
             self._leave()
 
@@ -298,8 +298,8 @@ class Client:
         self.trained, self.used = self.trained + 1, self.used + 1
         ends = self.used >= self.taken.quota.amount or self.trained == self.steps
         if ends or self.taken.commit_every and self.used % self.taken.commit_every == 0:
-            progress = Progress(0, self.trained)
-            self.owner.commit(self.state, self.taken.turn, progress, ends=ends, used=float(self.used))
+            trained = Trained(0, self.trained)
+            self.owner.commit(self.state, self.taken.turn, trained, ends=ends, used=float(self.used))
             self.taken = None if ends else self.taken
         if self.faults.strike():
             raise Killed

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from keras_split.crypto import Link, Pin, Pinned, Progress, amend, read_rosters, seal, verify_chain
+from keras_split.crypto import Link, Pin, Pinned, Trained, amend, read_rosters, seal, verify_chain
 from keras_split.crypto import pinned as pinned_module
 from keras_split.errors import (
     DamagedEnvelope,
@@ -217,7 +217,7 @@ def test_a_member_that_is_done_begins_its_data_anew_and_forgets_nothing_else(tmp
     pinned = Pinned(tmp_path, RUN)
     pinned.begin_anew()
     assert pinned.read() is None
-    pin = replace(PINS[3], progress=Progress(5, 0))
+    pin = replace(PINS[3], trained=Trained(5, 0))
     pinned.advance(pin)
     pinned.begin_anew()
     assert pinned.read() == PINS[3]
@@ -249,7 +249,7 @@ def test_two_programs_of_one_member_share_the_pin(tmp_path):
         lambda content: content + b" ",
         lambda content: content.replace(b'"turn"', b'"turm"'),
         lambda content: content.replace(b'"number":2', b'"number":-2'),
-        lambda content: content.replace(b'"progress":[0,0]', b'"progress":[0,-1]'),
+        lambda content: content.replace(b'"trained":[0,0]', b'"trained":[0,-1]'),
         lambda content: b"[" * 2000,
     ],
 )

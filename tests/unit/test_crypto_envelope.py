@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA512
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from keras_split.crypto import Identity, Link, Progress, amend, chunks, open_envelope, read_rosters, seal
+from keras_split.crypto import Identity, Link, Trained, amend, chunks, open_envelope, read_rosters, seal
 from keras_split.crypto import envelope as envelope_module
 from keras_split.errors import (
     DamagedEnvelope,
@@ -42,7 +42,7 @@ PAYLOAD = b"weights of the head, and its optimizer's state"
 ROSTER = roster_of(ALICE, BOB, CAROL)
 CLASSICAL = roster_of(BOB, CAROL)
 CHUNK = 64
-NO_PROGRESS = [b"[0]", b"[0,0,0]", b"[-1,0]", b"[true,0]", b'["0",0]', b"{}", b"0", b"9007199254740992"]
+NOT_TRAINED = [b"[0]", b"[0,0,0]", b"[-1,0]", b"[true,0]", b'["0",0]', b"{}", b"0", b"9007199254740992"]
 
 
 @pytest.fixture
@@ -262,7 +262,7 @@ def test_a_recipient_in_another_ones_place_is_refused():
         {"topology": "5" * 64},
         {"settings": "5" * 64},
         {"version": 8},
-        {"progress": Progress(0, 1)},
+        {"trained": Trained(0, 1)},
         {"sender": "carol"},
     ],
     ids=lambda changes: ",".join(changes),
@@ -389,7 +389,7 @@ def test_a_link_in_another_form_is_refused():
         data.replace(b'"version":7', b'"version":7.0'),
         data.replace(b'"version":7', b'"version":07'),
         data.replace(b'"version":7', b'"more":1,"version":7'),
-        *(data.replace(b'"progress":[0,0]', b'"progress":' + each) for each in NO_PROGRESS),
+        *(data.replace(b'"trained":[0,0]', b'"trained":' + each) for each in NOT_TRAINED),
         b" " + data,
         b"[" * 3000 + b"\n" + data[-128:],
     ):
@@ -408,7 +408,7 @@ def test_the_longest_header_fits_into_a_link():
         header(ROSTER, ALICE),
         **{"run": longest, "sender": longest, "base": "5" * 64, "previous": "5" * 64},
         **dict.fromkeys(("number", "turn", "version", "roster_epoch"), 2**53 - 1),
-        progress=Progress(2**53 - 1, 2**53 - 1),
+        trained=Trained(2**53 - 1, 2**53 - 1),
     )
     link = Link.signed(ALICE, made, "0" * 64, 2**53 - 1)
     assert Link.read(link.to_bytes()) == link

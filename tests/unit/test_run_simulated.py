@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from keras_split.crypto import Identity, Progress
+from keras_split.crypto import Identity, Trained
 from keras_split.errors import EnvelopeRefused
 from keras_split.owners import DataOwner
 from keras_split.state import state_digest
@@ -69,7 +69,7 @@ def seen_in(disk: Disk, plan: Schedule) -> list[int]:
     head = {"head": np.array(trained(HEAD, seen))}
     assert disk.links[record["number"]].header.result == state_digest(head)
     assert set(range(record["number"] + 1)) <= set(disk.links)
-    assert {name: pin.progress.step for name, pin in disk.pins.items()} == dict(
+    assert {name: pin.trained.steps for name, pin in disk.pins.items()} == dict(
         zip(NAMES, plan.steps, strict=False)
     )
     return seen
@@ -168,7 +168,7 @@ def test_the_simulation_finds_a_client_that_takes_nothing_back(members, monkeypa
 
 
 def test_the_simulation_finds_a_client_that_forgets_how_far_it_was(members, monkeypatch):
-    monkeypatch.setattr(DataOwner, "_progress", lambda self: Progress())
+    monkeypatch.setattr(DataOwner, "_trained", lambda self: Trained())
     assert finds(members, Server)
 
 

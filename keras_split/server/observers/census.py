@@ -54,7 +54,6 @@ class Census(Observer):
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic):
-        self.committed_update = 0
         self.trainer = ""
         self._clock = clock
         self._parties: dict[str, Party] = {}
@@ -80,8 +79,6 @@ class Census(Observer):
     def see(self, event: Event) -> None:
         """Counts."""
         with self._lock:
-            if event.kind in ("serving", "committed"):
-                self.committed_update = event.facts["update"]
             if event.kind in ("turn_began", "turn_resumed"):
                 self.trainer = event.party
             if event.party or event.kind == "refused":
