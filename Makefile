@@ -51,22 +51,25 @@ clean:
 	rm -rf $(VENV) $(OLDEST) build dist demo-output *.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-# A stamp is younger than what it was installed from, so that the next run starts at once. pip is
-# brought up to date, since older ones take minutes to find a way through these requirements.
+# A stamp is younger than what it was installed from, so that the next run starts at once. uv takes seconds
+# for what pip takes minutes for.
+define make_environment
+	$(PYTHON) -m venv $(1)
+	$(1)/bin/pip install --quiet uv
+endef
+
 $(VENV)/.installed: setup.cfg pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --upgrade pip
-	$(VENV)/bin/pip install --quiet --editable .
+	$(call make_environment,$(VENV))
+	$(VENV)/bin/uv pip install --quiet --python $(VENV) --editable .
 	touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed requirements-proto.txt
-	$(VENV)/bin/pip install --quiet --editable '.[test]'
-	$(VENV)/bin/pip install --quiet --no-deps --requirement requirements-proto.txt
+	$(VENV)/bin/uv pip install --quiet --python $(VENV) --editable '.[test]'
+	$(VENV)/bin/uv pip install --quiet --python $(VENV) --no-deps --requirement requirements-proto.txt
 	touch $@
 
 $(OLDEST)/.installed-test: setup.cfg pyproject.toml constraints-oldest.txt requirements-proto.txt
-	$(PYTHON) -m venv $(OLDEST)
-	$(OLDEST)/bin/pip install --quiet --upgrade pip
-	$(OLDEST)/bin/pip install --quiet --constraint constraints-oldest.txt --editable '.[test]'
-	$(OLDEST)/bin/pip install --quiet --no-deps --requirement requirements-proto.txt
+	$(call make_environment,$(OLDEST))
+	$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST) --constraint constraints-oldest.txt --editable '.[test]'
+	$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST) --no-deps --requirement requirements-proto.txt
 	touch $@
