@@ -26,6 +26,19 @@ _owners_option = click.option(
 )
 
 
+def _check_run(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """A roster could hold other names, under which no way of handing over keeps anything."""
+    if value is None:
+        return None
+    from keras_split.errors import ProtocolError
+    from keras_split.store import check_run
+
+    try:
+        return check_run(value)
+    except ProtocolError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
+
+
 @click.group(short_help="Make, change and sign the list of a run's members.")
 def roster() -> None:
     """Say who belongs to a run, signed by its owners.
@@ -54,7 +67,12 @@ def roster() -> None:
     help="Public file of a member; may be repeated. Turns go round in this order.",
 )
 @click.option("--threshold", type=int, help="Owners that must sign a change. Default: all.")
-@click.option("--run", help="Name of the run. Default: a random one.")
+@click.option(
+    "--run",
+    metavar="HEX",
+    callback=_check_run,
+    help="Name of the run: 8 to 64 hex digits in lower case. Default: a random one.",
+)
 @click.option("--out", type=NEW_FILE, required=True, help="The new roster file.")
 @passphrase_option
 def create(

@@ -102,14 +102,21 @@ def test_create_overwrites_no_roster(roster):
     assert roster.read_text() == before
 
 
+@pytest.mark.parametrize("name", ["trial-7", "7A1A1A7E", "7a1a1a7", "7a" * 33, "../7a1a1a7e"])
+def test_a_run_is_named_as_every_way_of_handing_over_can_name_it(people, name):
+    line = f"roster create --owner owner.key --member hospital-a.pub --run {name} --out roster.json"
+    assert "8 to 64 hex digits in lower case" in run(line, USAGE)
+    assert not (people / "roster.json").exists()
+
+
 def test_owners_sign_on_their_own_machines(people):
-    line = "roster create --owner owner.key --owner second.pub --threshold 2 --run trial-7"
+    line = "roster create --owner owner.key --owner second.pub --threshold 2 --run 7a1a1a7e"
     assert "needs 1 more of second" in run(f"{line} --member hospital-a.pub --out roster.json")
     assert "keras-split roster sign" in run("roster show roster.json", FAILED)
     assert "--passphrase-file" in run("roster sign roster.json --owner second.key", FAILED)
     run("roster sign roster.json --owner second.key --passphrase-file pass")
     run("roster show roster.json")
-    assert read_roster((people / "roster.json").read_text()).run == "trial-7"
+    assert read_roster((people / "roster.json").read_text()).run == "7a1a1a7e"
     run("roster add roster.json --member hospital-b.pub --owner owner.key")
     assert "signatures=1" in run("roster show roster.json", FAILED)
     run("roster sign roster.json --owner second.key --passphrase-file pass")
