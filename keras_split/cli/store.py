@@ -12,7 +12,8 @@ from keras_split.cli.parameters import FOLDER, check_tls, tls_options
 
 _MIB = 1 << 20
 _ADVICE = (
-    "`keras-split certs --out certificates` makes a set for development, of which a store takes a server's. "
+    "`keras-split certs --out certificates --store HOST` makes a set for development, of which the store "
+    "takes certificates/store. "
     "For trials on this machine alone there is --insecure."
 )
 _POSITIVE = click.IntRange(min=1)

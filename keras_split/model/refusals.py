@@ -119,6 +119,6 @@ def check_run(optimizer: Any, callbacks: Any) -> None:
         if restores or isinstance(callback, keras.callbacks.BackupAndRestore):
             raise ValueError(
                 f"{type(callback).__name__} takes the model back to earlier weights, and in a run of several "
-                "data owners these are not one's own to take back. `fit` goes on from the last commit by "
-                "itself; for the best weights save the model with ModelCheckpoint."
+                "data owners these are not one's own to take back. Leave it out: `fit` goes on from the last "
+                "commit by itself."
             )

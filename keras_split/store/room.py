@@ -56,6 +56,8 @@ class Room:
             if self._used + count > self._ceiling:
                 raise StoreFull(
                     f"There is no room for {count:,} more bytes: {self._used:,} of {self._ceiling:,} are "
-                    "taken. Raise the ceiling (`--max-total-mib`), or let old blobs go (`--keep-days`)."
+                    "taken. For a `keras-split store`, raise `--max-total-mib` or let old blobs go "
+                    "(`--keep-days`); on the compute server and with peers, remove envelopes that nobody "
+                    "needs any more (docs/handover.md says which), and start the process again."
                 )
             self._used += count

@@ -49,8 +49,8 @@ class StoreService:
         """Before the first byte comes, rather than after the last that fits."""
         if size > self._folder.max_blob_bytes:
             raise ProtocolError(
-                f"The blob of {size:,} bytes is above this store's ceiling of "
-                f"{self._folder.max_blob_bytes:,} (`--max-blob-mib`)."
+                f"The blob of {size:,} bytes is above the ceiling of {self._folder.max_blob_bytes:,} (of a "
+                "`keras-split store`: `--max-blob-mib`)."
             )
 
 

@@ -8,7 +8,7 @@ import importlib.util
 if _missing := [name for name in ("keras_tuner", "tensorboard") if importlib.util.find_spec(name) is None]:
     raise ImportError(
         f"keras_split.tuning needs {' and '.join(_missing)}, which comes with the extra `tuning`: "
-        "`pip install 'keras-split[tuning]'`, or `pip install '.[tuning]'` in a checkout."
+        "`pip install '.[tuning]'` in a checkout."
     )
 
 from keras_split.tuning.hypermodel import SearchEnded, SplitHyperModel

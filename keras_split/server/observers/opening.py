@@ -62,7 +62,7 @@ def _metrics(where: str, census: Census, status: Callable[[], pb.StatusReply | N
         from keras_split.server.observers.metrics import Metrics
     except ImportError:
         raise ValueError(
-            "`--metrics` needs the library prometheus_client: `pip install 'keras-split[metrics]'`."
+            "`--metrics` needs the library prometheus_client: `pip install '.[metrics]'` in a checkout."
         ) from None
     host, _, port = where.rpartition(":")
     metrics = Metrics(host.strip("[]"), int(port), census, status)
