@@ -21,7 +21,8 @@ _COLOURS = (
     *("#1f5fa8", "#d9854f", "#4f9d4f", "#a97fb5", "#d0a63c"),
     *("#17a3a3", "#a94a4a", "#5b87d6", "#86ab62", "#8a8a8a"),
 )
-_WAIT, _HAND, _ALONE = "#eceff3", "#555555", "#f2b880"
+# One machine's curve is no data owner's colour, so that all dots stand out from it.
+_WAIT, _HAND, _ALONE = "#eceff3", "#555555", "#c8ced6"
 _INK, _GRID = "#333333", "#e6e6e6"
 
 
