@@ -39,7 +39,7 @@ class Connect:
         target: `host:port` of a `keras-split serve`.
         credentials: Certificate and authority of this client.
         insecure: Without TLS; loopback only.
-        timeouts: Deadlines.
+        timeouts: Deadlines. A member of a run that gives none asks two minutes for a server that is gone.
         limits: Ceilings on what the server may send.
         custom_layers: Own layer classes that the topology may use, by their registered names.
         approve: Who says yes to that. A digest runs the topology that has it and no other, and prints
