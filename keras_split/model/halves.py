@@ -104,6 +104,15 @@ class Halves:
         """Has the server keep its half, unless it does anyway; int64 `[version, nonce]`."""
         return np.array(self._pending[0] if self._pending else self._kept(), np.int64)
 
+    def check_own(self) -> None:
+        """Raises Refused where this half is a run's, before any of it is moved."""
+        if self.commit is not None:
+            raise Refused(
+                "In a run of data owners nobody goes back to other weights: the next turn goes on from "
+                "the last commit in any case. Load the file as a model of its own, with "
+                "`keras.models.load_model`, or get the newest state with `refresh()`."
+            )
+
     def check_ticket(self, weights: Sequence[np.ndarray], count: int) -> None:
         """Raises ValueError unless a list of weights ends with a ticket."""
         if len(weights) != count + 1 or np.shape(weights[-1]) != (2,):

@@ -27,8 +27,9 @@ class Persistent(keras.Model):
 
         Raises:
             ValueError: The ticket is missing: half of a model was given.
-            Refused: The server does not hold the snapshot any more.
+            Refused: The server does not hold the snapshot any more, or the model is in a run.
         """
+        self._halves.check_own()
         self._halves.check_ticket(weights, len(self.weights))
         super().set_weights(weights[:-1])
         self._halves.use_ticket(weights[-1], weights_only=True)
@@ -38,8 +39,10 @@ class Persistent(keras.Model):
         """As `keras.Model.load_weights`, for both halves.
 
         Raises:
+            Refused: The model is in a run of several data owners.
             SplitError: The server could not follow. The client's half has moved, and waits for it.
         """
+        self._halves.check_own()
         super().load_weights(*args, **kwargs)
         self._halves.catch_up()
 

@@ -10,7 +10,7 @@ import pytest
 
 import keras_split
 from keras_split import Credentials, SplitModel
-from keras_split.errors import VersionMismatch
+from keras_split.errors import Refused, VersionMismatch
 from keras_split.partition import named_variables, partition
 from keras_split.state import optimizer_variables, read, write
 from support import bodies, by_hand
@@ -91,6 +91,10 @@ def test_a_member_keeps_what_was_trained_and_predicts_with_it_as_one_machine(ser
         assert_same_arrays({"": whole.predict(x, verbose=0)}, {"": found}, "split")
         with pytest.raises(VersionMismatch, match="of update 1.*of update 2.*refresh"):
             owners.connect(keras.models.load_model(tmp_path / "older.keras")).predict(x, verbose=0)
+        for goes_back in ("load_weights", "set_weights"):
+            with pytest.raises(Refused, match="nobody goes back to other weights"):
+                getattr(owners.newest(), goes_back)(tmp_path / "older.keras")
+        assert_same_arrays({"": owners.newest().predict(x, verbose=0)}, {"": found}, "after a refusal")
 
 
 @pytest.mark.parametrize("second_cut", ["", by_hand.SECOND_CUT], ids=["labels shared", "label-free"])
