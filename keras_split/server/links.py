@@ -13,6 +13,7 @@ from keras_split.state.file import UNFINISHED, sync_folder
 
 # A page of links, of some hundred bytes each, stays far below what a message may have.
 PAGE = 256
+_SUFFIX = ".link"
 
 
 class Links:
@@ -52,6 +53,10 @@ class Links:
             self._kept[number] = Link.read(self._path(number).read_bytes())
         return self._kept[number]
 
+    def has_any(self) -> bool:
+        """Whether there has been a commit, or the attempt to make one."""
+        return any(self._folder.glob(f"*{_SUFFIX}"))
+
     def page(self, first: int, last: int) -> list[Link]:
         """Links from a number on, as many as one reply takes."""
         return [self.get(number) for number in islice(range(first, last + 1), PAGE)]
@@ -62,4 +67,4 @@ class Links:
         return next(found, -1)
 
     def _path(self, number: int) -> Path:
-        return self._folder / f"{number:09d}.link"
+        return self._folder / f"{number:09d}{_SUFFIX}"

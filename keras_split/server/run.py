@@ -1,12 +1,7 @@
-"""A run of several data owners on one body: turns, links and commits.
-
-The one point at which a commit happens is the rename of the snapshot that names it. Whatever dies before
-leaves the state, the turns and the links of the last one; whatever dies after leaves this one's.
-"""
+"""A run of several data owners on one body: who has the turn, what it is told, and what it commits."""
 
 from __future__ import annotations
 
-import errno
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -16,11 +11,10 @@ from typing import Any
 from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.crypto import Link, Pin, Roster, verify_chain
 from keras_split.errors import ProtocolError, Refused, StoreFull, TurnLost
+from keras_split.server.commits import Commits
 from keras_split.server.links import Links
 from keras_split.state import Bundle, Shelf
 from keras_split.turns import Quota, Record, Rota, Waiting, order_of
-
-_NO_ROOM = (errno.EDQUOT, errno.EFBIG, errno.ENOSPC)
 
 # Others get a member's address.
 _MOST_CHARACTERS = 1024
@@ -82,7 +76,7 @@ class Run:
         self._topology = topology
         self._settings = settings
         self._links = links
-        self._shelf = shelf
+        self._commits = Commits(topology, links, shelf)
         self._addresses: dict[str, str] = {}
         self.rota = Rota(
             options.members,
@@ -99,24 +93,30 @@ class Run:
         return self.options.rosters[-1].run
 
     def begin(self, state: Callable[[], Bundle]) -> None:
-        """Goes on from the last commit; a new run keeps the state that it begins with as one."""
-        found = self._shelf.latest()
+        """Goes on from the last commit; a new run keeps the state that it begins with as one.
+
+        Raises:
+            Refused: The run's folder is damaged, or not all of it is there.
+        """
+        found = self._commits.newest()
         if found is None:
-            self._keep(Record(), "", state(), 0)
+            self._commits.keep(Record(), None, state(), 0)
         else:
-            self.rota.go_on_from(self._record(found[2]))
+            self.rota.go_on_from(found.record)
 
     def latest(self) -> tuple[Bundle, dict[str, Any]]:
         """The state of the last commit.
 
         Raises:
-            CorruptState: It is damaged, and so are those before it.
-            Refused: An older one is all that is left, which the members would not accept.
+            Refused: It is damaged, or another is all that is left, which the members would not accept.
         """
-        _, bundle, metadata = self._shelf.latest() or (None, {}, {})
-        if not metadata or self._record(metadata).number < self.rota.record.number:
-            raise Refused("The newest commit on the server's disk is damaged. Restore its folder.")
-        return bundle, metadata
+        found = self._commits.newest()
+        if found is None or found.record.number != self.rota.record.number:
+            raise Refused(
+                "The newest commit on the server's disk is not the run's last one. Start the server anew; if "
+                "members refuse its history then, restore its folder from the newest backup."
+            )
+        return found.state, found.metadata
 
     def ask(self, member: str, request: pb.TurnRequest) -> pb.TurnReply:
         """Gives the turn, with what its holder has to know; or tells whose it is."""
@@ -128,7 +128,7 @@ class Run:
             self._addresses[member] = request.address
         if request.leaves:
             self.rota.leave(member)
-            return pb.TurnReply(commits=self._commits())
+            return pb.TurnReply(commits=self._count())
         if request.looks:
             return self._told(member, request)
         if not self._can_open(member):
@@ -170,7 +170,7 @@ class Run:
 
         Raises:
             EnvelopeRefused: The link does not go on from the last one.
-            StoreFull: No room on the disk; the last commit stays.
+            StoreFull: No room on the disk.
             TurnLost: It is not the member's turn.
         """
         record = self.rota.record
@@ -188,26 +188,13 @@ class Run:
 
     def _write(self, record: Record, link: Link, state: Callable[[], Bundle], version: int) -> None:
         try:
-            self._links.put(link)
-            self._keep(record, link.digest, state(), version)
-        except OSError as error:
-            if error.errno not in _NO_ROOM:
-                raise
-            raise StoreFull(
-                "The disk of the compute server is full: this commit does not last, and those before it "
-                "stay. Make room there; members that wait go on by themselves."
-            ) from None
-
-    def _keep(self, record: Record, head: str, state: Bundle, version: int) -> None:
-        metadata = {"topology": self._topology, "run": record.to_json(), "head": head}
-        # A clock may be set back between two commits, and numbers never are.
-        self._shelf.put(state, version, metadata, nonce=record.number + 1)
-
-    def _record(self, metadata: dict[str, Any]) -> Record:
-        record = Record.from_json(metadata["run"])
-        if metadata["head"] != (self._links.get(record.number).digest if record.number >= 0 else ""):
-            raise Refused("A commit on the server's disk and its link do not belong together. Restore both.")
-        return record
+            self._commits.keep(record, link, state(), version)
+        except (OSError, StoreFull):
+            # It may have failed behind the rename. What is on the disk is what a restart would go on from.
+            found = self._commits.newest()
+            if found is not None and found.record.number == record.number:
+                self.rota.committed(record, self._clock())
+            raise
 
     def _check(self, link: Link, member: str, turn: int, version: int) -> None:
         record, header = self.rota.record, link.header
@@ -243,7 +230,7 @@ class Run:
             more_links=bool(links) and links[-1].header.number < last,
             roster=self.options.roster,
             addresses={name: each for name, each in self._addresses.items() if each},
-            commits=self._commits(),
+            commits=self._count(),
         )
 
     def _first(self, request: pb.TurnRequest, last: int) -> int:
@@ -261,7 +248,7 @@ class Run:
             seconds=waiting.seconds,
             usual_seconds=waiting.usual_seconds,
         )
-        return pb.TurnReply(waiting=wire, commits=self._commits())
+        return pb.TurnReply(waiting=wire, commits=self._count())
 
-    def _commits(self) -> int:
+    def _count(self) -> int:
         return self.rota.record.number + 1
