@@ -12,6 +12,7 @@ from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.crypto import Link, Pin, Roster, verify_chain
 from keras_split.errors import ProtocolError, Refused, StoreFull, TurnLost
 from keras_split.server.commits import Commits
+from keras_split.server.envelopes import Envelopes
 from keras_split.server.links import Links
 from keras_split.state import Bundle, Shelf
 from keras_split.turns import Quota, Record, Rota, Waiting, order_of
@@ -59,6 +60,7 @@ class Run:
         shelf: Where commits are kept.
         lease_seconds: Silence after which a holder loses its turn.
         clock: Monotonic seconds.
+        envelopes: Those that this server keeps; None for a run whose members have another way.
     """
 
     def __init__(
@@ -70,8 +72,10 @@ class Run:
         shelf: Shelf,
         lease_seconds: float,
         clock: Callable[[], float] = time.monotonic,
+        envelopes: Envelopes | None = None,
     ):
         self.options = options
+        self.envelopes = envelopes
         self._clock = clock
         self._topology = topology
         self._settings = settings
@@ -184,6 +188,8 @@ class Run:
         after = record.after(turn, member, ended=commit.ends, used=commit.used, away=away)
         self._write(after, link, state, version)
         self.rota.committed(after, self._clock())
+        if self.envelopes is not None and link.header.kind != "delta":
+            self.envelopes.drop_outdated(after.number)
         return after.number
 
     def _write(self, record: Record, link: Link, state: Callable[[], Bundle], version: int) -> None:

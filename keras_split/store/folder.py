@@ -12,6 +12,7 @@ import contextlib
 import errno
 import hashlib
 import logging
+import math
 import os
 import secrets
 import threading
@@ -129,13 +130,24 @@ class BlobFolder:
             return
         oldest = time.time() - self._keep_seconds
         for path in list(self._blobs()):
-            with self._naming:
-                if path.exists() and path.stat().st_mtime < oldest:
-                    self._room.give_back(path.stat().st_size)
-                    path.unlink()
-                    _log.info(
-                        "Dropped the blob %s of run %s: it is too old.", path.name[:12], path.parent.name
-                    )
+            if self._drop(path, oldest):
+                _log.info("Dropped the blob %s of run %s: it is too old.", path.name[:12], path.parent.name)
+
+    def drop(self, run: str, name: str) -> None:
+        """Forgets a blob that nobody asks for any more, if it is there."""
+        self._drop(self._path(run, name), math.inf)
+
+    def _drop(self, path: Path, put_before: float) -> bool:
+        with self._naming:
+            try:
+                found = path.stat()
+                if found.st_mtime >= put_before:
+                    return False
+                path.unlink()
+            except FileNotFoundError:
+                return False
+            self._room.give_back(found.st_size)
+            return True
 
     def _sweep(self) -> None:
         """Of writers that were killed, in a folder that nobody holds to himself."""

@@ -9,9 +9,11 @@ import numpy as np
 from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.crypto import Identity, Link, read_rosters
 from keras_split.crypto.canonical import sha256
+from keras_split.server.envelopes import Envelopes
 from keras_split.server.links import Links
 from keras_split.server.run import Run, RunOptions
 from keras_split.state import Bundle, Shelf
+from keras_split.store import BlobFolder
 from support.sealed import SETTINGS, TOPOLOGY, header
 
 LEASE_SECONDS = 60.0
@@ -21,7 +23,9 @@ def open_run(folder: Path, roster: str, topology: str = TOPOLOGY) -> Run:
     """What a server makes of its folder; nothing is read before `begin`."""
     options = RunOptions(roster, read_rosters(roster))
     shelf = Shelf(folder / "commits", keep=2, in_one_line=True)
-    return Run(options, topology, SETTINGS, Links(folder / "links"), shelf, LEASE_SECONDS)
+    links, name = Links(folder / "links"), options.rosters[-1].run
+    envelopes = Envelopes(BlobFolder(folder / "envelopes", *options.envelope_bytes), name, links)
+    return Run(options, topology, SETTINGS, links, shelf, LEASE_SECONDS, envelopes=envelopes)
 
 
 def begun(folder: Path, roster: str) -> Run:
@@ -36,11 +40,16 @@ def body() -> Bundle:
     return {"body": np.array(0)}
 
 
+def blob_of(number: int) -> bytes:
+    """What stands for an envelope."""
+    return f"blob {number}".encode()
+
+
 def link_of(run: Run, sender: Identity, turn: int, **changes: object) -> Link:
-    """The link that comes next, over some blob."""
+    """The link that comes next, over a blob that nobody has put."""
     number = run.rota.record.number
     before = run._links.get(number) if number >= 0 else None
-    blob = f"blob {number + 1}".encode()
+    blob = blob_of(number + 1)
     given = {"turn": turn, "version": 0, **changes}
     made = header(run.options.rosters[-1], sender, before, **given)
     return Link.signed(sender, made, sha256(blob), len(blob))

@@ -23,6 +23,7 @@ from keras_split.crypto import Identity, Link, Pin, Trained, create_roster, read
 from keras_split.crypto.member import Member
 from keras_split.errors import BlobMissing, ConnectionLost, StoreFull, TurnLost
 from keras_split.owners import Agreed, DataOwner, Membership, Places, Taken, history, membership
+from keras_split.server.envelopes import Envelopes
 from keras_split.server.run import Run, RunOptions
 from keras_split.state import Bundle, Ticket
 from keras_split.turns import Quota
@@ -117,6 +118,19 @@ class Links:
         return next(found, -1)
 
 
+class Kept:
+    """The server's store of blobs, on the same disk."""
+
+    def __init__(self, disk: Disk):
+        self._disk = disk
+
+    def has(self, run: str, name: str) -> bool:
+        return name in self._disk.blobs
+
+    def drop(self, run: str, name: str) -> None:
+        del self._disk.blobs[name]
+
+
 class Blobs:
     """A handover whose put may fail, and whose user may die after it."""
 
@@ -160,7 +174,9 @@ class Server:
         """A new process on the same disk."""
         self.starts += 1
         shelf, links = Shelf(self.disk, Faults(self._faults.random, 0)), Links(self.disk, self._faults)
-        self.run = Run(self._options, TOPOLOGY, SETTINGS, links, shelf, self._lease, lambda: self.now)
+        envelopes = Envelopes(Kept(self.disk), self._options.rosters[-1].run, links)
+        given = (links, shelf, self._lease, lambda: self.now, envelopes)
+        self.run = Run(self._options, TOPOLOGY, SETTINGS, *given)
         self.run.begin(lambda: self.bundle([]))
         self.run._commits._shelf = Shelf(self.disk, self._faults)
         self.streams: dict[str, int] = {}

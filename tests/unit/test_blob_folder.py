@@ -252,6 +252,14 @@ def test_days_drop_what_nobody_has_put_since_and_nothing_of_others(tmp_path):
     assert not again.has(RUN, name_of(new)) and again.total_bytes == len(kept) + len(old)
 
 
+def test_what_is_dropped_is_gone_and_leaves_its_room(folder):
+    put(folder, BLOB), put(folder, BLOB[::-1])
+    for _ in range(2):
+        folder.drop(RUN, name_of(BLOB))
+        assert not folder.has(RUN, name_of(BLOB)) and folder.total_bytes == len(BLOB)
+    assert read(folder, BLOB[::-1]) == BLOB[::-1]
+
+
 def test_blobs_are_their_owners_alone_unless_the_folder_is_shared(tmp_path):
     modes = {}
     for is_shared in (False, True):

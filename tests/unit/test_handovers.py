@@ -37,6 +37,9 @@ from keras_split.exchange import (
     open_handover,
 )
 from keras_split.roles import Caller
+from keras_split.server.envelopes import Envelopes
+from keras_split.server.links import Links
+from keras_split.server.observers import Observer
 from keras_split.store import BlobFolder, StoreService
 from keras_split.transport import STORE, Listener, Meter, handlers, open_channel, open_pinned_channel, stub
 
@@ -269,6 +272,18 @@ def test_a_blob_above_the_stores_ceiling_is_refused_before_its_bytes_come(serve,
     with pytest.raises(ProtocolError, match="--max-blob-mib"):
         handover.put(name_of(BLOB), BLOB)
     assert handover.meter.sent < len(BLOB) + 1000
+
+
+def test_a_server_keeps_and_gives_the_envelopes_of_its_own_run_alone(serve, reach, kept, tmp_path):
+    foreign = reach(serve(Envelopes(kept, "f" * 16, Links(tmp_path / "links")).store(Observer())))
+    kept.put(RUN, name_of(OTHER), [OTHER])
+    for call in (lambda: foreign.put(name_of(BLOB), BLOB), lambda: foreign.get(name_of(OTHER))):
+        with pytest.raises(Refused, match=f"of run {'f' * 16} are kept here.*'{RUN}'"):
+            call()
+    assert not kept.has(RUN, name_of(BLOB))
+    own = reach(serve(Envelopes(kept, RUN, Links(tmp_path / "links")).store(Observer())))
+    own.put(name_of(BLOB), BLOB)
+    assert own.get(name_of(BLOB)) == BLOB
 
 
 def begin(size=8, run=RUN, name="ab" * 32, data=b""):
