@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import logging
+import os
 from functools import partial
 
 import fsspec
@@ -559,6 +560,16 @@ def test_a_peer_keeps_its_own_blobs_over_a_restart_and_alone(peer):
         peer("alice")
     alice.close()
     assert peer("alice").get(name_of(BLOB)) == BLOB
+
+
+def test_a_peer_keeps_its_own_blobs_however_old_they_are(peer, tmp_path):
+    alice = peer("alice")
+    alice.put(name_of(BLOB), BLOB)
+    alice.close()
+    os.utime(tmp_path / "own of alice" / RUN / name_of(BLOB), (0, 0))
+    again = peer("alice")
+    again.put(name_of(OTHER), OTHER)
+    assert peer("bob").get(name_of(BLOB), Hint("alice", again.address)) == BLOB
 
 
 def test_a_peer_on_all_addresses_must_say_where_it_is_reached(parties, tmp_path, opened):
