@@ -14,6 +14,7 @@ from keras_split.errors import ProtocolError, Refused, StoreFull, TurnLost
 from keras_split.server.commits import Commits
 from keras_split.server.envelopes import Envelopes
 from keras_split.server.links import Links
+from keras_split.server.openers import check_openable, openers
 from keras_split.state import Bundle, Shelf
 from keras_split.turns import Quota, Record, Rota, Waiting, order_of
 
@@ -100,13 +101,15 @@ class Run:
         """Goes on from the last commit; a new run keeps the state that it begins with as one.
 
         Raises:
-            Refused: The run's folder is damaged, or not all of it is there.
+            Refused: The run's folder is damaged, or not all of it is there; or no member could go on.
         """
         found = self._commits.newest()
         if found is None:
             self._commits.keep(Record(), None, state(), 0)
-        else:
-            self.rota.go_on_from(found.record)
+            return
+        if found.record.number >= 0:
+            check_openable(self._links.get(found.record.number), self.options.rosters)
+        self.rota.go_on_from(found.record)
 
     def latest(self) -> tuple[Bundle, dict[str, Any]]:
         """The state of the last commit.
@@ -135,8 +138,9 @@ class Run:
             return pb.TurnReply(commits=self._count())
         if request.looks:
             return self._told(member, request)
-        if not self._can_open(member):
-            return self._wait(Waiting("", False, 0, 0.0, 0.0))
+        able = self._openers()
+        if member not in able:
+            return self._wait(self._before(able))
         answer = self.rota.ask(member, self._clock())
         if isinstance(answer, Waiting):
             return self._wait(answer)
@@ -215,15 +219,15 @@ class Run:
                 "Take the newest roster file, and ask for the turn again."
             )
 
-    def _can_open(self, member: str) -> bool:
-        """Whether the newest envelope was sealed to a member, who may have been added since."""
+    def _openers(self) -> Sequence[str]:
         number = self.rota.record.number
-        if number < 0:
-            return True
-        epoch = self._links.get(number).header.roster_epoch
-        members = next(each.members for each in self.options.rosters if each.epoch == epoch)
-        keys = {each.name: each for each in self.options.rosters[-1].members}
-        return keys.get(member) in members
+        return openers(self._links.get(number), self.options.rosters) if number >= 0 else self.rota.members
+
+    def _before(self, able: Sequence[str]) -> Waiting:
+        """For a member who cannot open the newest envelope: whose turn must come first."""
+        holder, away = self.rota.holder(self._clock()), self.rota.passed_over()
+        here = [each for each in able if each not in away]
+        return Waiting(holder or [*here, *able][0], bool(holder), 1, 0.0, 0.0)
 
     def _told(self, member: str, request: pb.TurnRequest) -> pb.TurnReply:
         last = self.rota.record.number
