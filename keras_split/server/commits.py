@@ -47,7 +47,9 @@ class Commits:
         self._links = links
         self._shelf = shelf
 
-    def keep(self, record: Record, link: Link | None, state: Bundle, version: int) -> None:
+    def keep(
+        self, record: Record, link: Link | None, state: Bundle, version: int, addresses: dict[str, str]
+    ) -> None:
         """Makes a commit last.
 
         Args:
@@ -55,6 +57,7 @@ class Commits:
             link: Of the envelope; None before the first.
             state: The body's.
             version: Updates that the body has seen.
+            addresses: Where members offer envelopes, by name.
 
         Raises:
             StoreFull: No room on the disk.
@@ -64,6 +67,7 @@ class Commits:
             "topology": self._topology,
             "run": record.to_json(),
             "head": "" if link is None else link.digest,
+            "addresses": addresses,
         }
         try:
             if link is not None:

@@ -105,11 +105,13 @@ class Run:
         """
         found = self._commits.newest()
         if found is None:
-            self._commits.keep(Record(), None, state(), 0)
+            self._commits.keep(Record(), None, state(), 0, {})
             return
         if found.record.number >= 0:
             check_openable(self._links.get(found.record.number), self.options.rosters)
         self.rota.go_on_from(found.record)
+        # Who has made the newest envelope may be up, and have no reason to ask for another turn.
+        self._addresses = dict(found.metadata["addresses"])
 
     def latest(self) -> tuple[Bundle, dict[str, Any]]:
         """The state of the last commit.
@@ -198,7 +200,7 @@ class Run:
 
     def _write(self, record: Record, link: Link, state: Callable[[], Bundle], version: int) -> None:
         try:
-            self._commits.keep(record, link, state(), version)
+            self._commits.keep(record, link, state(), version, dict(self._addresses))
         except (OSError, StoreFull):
             # It may have failed behind the rename. What is on the disk is what a restart would go on from.
             found = self._commits.newest()
@@ -239,7 +241,7 @@ class Run:
             links=[link.to_bytes() for link in links],
             more_links=bool(links) and links[-1].header.number < last,
             roster=self.options.roster,
-            addresses={name: each for name, each in self._addresses.items() if each},
+            addresses=dict(self._addresses),
             commits=self._count(),
         )
 

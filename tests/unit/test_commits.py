@@ -56,6 +56,15 @@ def test_a_server_that_is_started_again_goes_on_from_the_last_commit(run: Run, t
     assert again.latest()[0] == body()
 
 
+def test_where_the_last_holder_offers_its_envelope_outlives_the_server(run: Run, tmp_path: Path) -> None:
+    run.ask("alice", pb.TurnRequest(since=-1, pinned=-1, address="a.example:1"))
+    run.ask("bob", pb.TurnRequest(since=-1, pinned=-1, address="b.example:2"))
+    commit(run, link_of(run, BOB, 2), ends=True)
+    run.ask("bob", pb.TurnRequest(leaves=True))
+    told = begun(tmp_path, ROSTER).ask("alice", pb.TurnRequest(since=-1, pinned=-1))
+    assert dict(told.addresses) == {"alice": "a.example:1", "bob": "b.example:2"}
+
+
 def test_links_without_commits_are_no_new_run(run: Run, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "commits")
     with pytest.raises(Refused, match="no commit in `commits`.*newest backup.*roster create"):
