@@ -18,8 +18,11 @@ from keras_split.server.openers import check_openable, openers
 from keras_split.state import Bundle, Shelf
 from keras_split.turns import Quota, Record, Rota, Waiting, order_of
 
-# Others get a member's address.
-_MOST_CHARACTERS = 1024
+# Others get a member's address: a name of the DNS and a port.
+_MOST_CHARACTERS = 300
+# A reply is one frame, of which a roster may take the most. Further links come when they are asked for.
+_LINKS_BESIDE_ROSTER = 32
+BYTES_BESIDE_ROSTER = 512 << 10
 
 
 @dataclass(frozen=True)
@@ -234,13 +237,16 @@ class Run:
     def _told(self, member: str, request: pb.TurnRequest) -> pb.TurnReply:
         last = self.rota.record.number
         links = self._links.page(self._first(request, last), last)
+        roster = "" if request.epochs == len(self.options.rosters) else self.options.roster
+        if roster:
+            links = links[:_LINKS_BESIDE_ROSTER]
         return pb.TurnReply(
             quota=self.options.quota.amount,
             unit=self.options.quota.unit,
             commit_every=self.options.commit_every,
             links=[link.to_bytes() for link in links],
             more_links=bool(links) and links[-1].header.number < last,
-            roster=self.options.roster,
+            roster=roster,
             addresses=dict(self._addresses),
             commits=self._count(),
         )

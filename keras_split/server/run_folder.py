@@ -16,7 +16,7 @@ from pathlib import Path
 from keras_split.digest import digest_of
 from keras_split.server.envelopes import Envelopes
 from keras_split.server.links import Links
-from keras_split.server.run import Run, RunOptions
+from keras_split.server.run import BYTES_BESIDE_ROSTER, Run, RunOptions
 from keras_split.server.served import Served
 from keras_split.state import Shelf
 from keras_split.store import BlobFolder
@@ -35,13 +35,14 @@ def open_run(served: Served, options: RunOptions, directory: Path | None) -> Run
         directory: For snapshots and runs.
 
     Raises:
-        ValueError: There is no `directory`.
+        ValueError: There is no `directory`, or the roster cannot be sent to members.
     """
     if directory is None:
         raise ValueError(
             "A run of several data owners lasts as long as its commits, which need a folder. Give "
             "`--checkpoint-dir`."
         )
+    _check_size(options.roster, served.options.limits.max_frame_bytes - BYTES_BESIDE_ROSTER)
     name = options.rosters[-1].run
     folder = directory / name
     links = Links(folder / "links")
@@ -56,3 +57,13 @@ def open_run(served: Served, options: RunOptions, directory: Path | None) -> Run
     )
     _log.info("Turns of %s (%s, %s).", ", ".join(run.rota.members), options.order, options.quota)
     return run
+
+
+def _check_size(roster: str, most: int) -> None:
+    size = len(roster.encode())
+    if size > most:
+        raise ValueError(
+            f"The roster file has {size:,} bytes with all its epochs, and a reply has room for {most:,}: "
+            "members that lack its newest epoch could not get it. Begin a new run, whose roster has one "
+            "epoch (`keras-split roster create`); keys of `keras-split keygen --classical` take less room."
+        )
