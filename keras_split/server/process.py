@@ -26,8 +26,8 @@ from keras_split.server.hosting import Hosting
 from keras_split.server.observers import ObserverOptions, open_watchers
 from keras_split.server.observers.accounts import account_of
 from keras_split.server.options import ServingOptions
-from keras_split.server.run import RunOptions
 from keras_split.server.run_folder import open_run
+from keras_split.server.run_options import RunOptions
 from keras_split.server.served import Served
 from keras_split.server.service import SplitService
 from keras_split.server.settings import settings_of

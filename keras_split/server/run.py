@@ -5,52 +5,24 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from keras_split._proto.v1 import split_pb2 as pb
-from keras_split.crypto import Link, Pin, Roster, verify_chain
-from keras_split.errors import ProtocolError, Refused, StoreFull, TurnLost
+from keras_split.crypto import Link, Pin, verify_chain
+from keras_split.errors import DamagedEnvelope, ProtocolError, Refused, StoreFull, TurnLost
 from keras_split.server.commits import Commits
 from keras_split.server.envelopes import Envelopes
 from keras_split.server.links import Links
 from keras_split.server.openers import check_openable, openers
+from keras_split.server.run_options import RunOptions
 from keras_split.state import Bundle, Shelf
-from keras_split.turns import Quota, Record, Rota, Waiting, order_of
+from keras_split.turns import Record, Rota, Waiting, order_of
 
 # Others get a member's address: a name of the DNS and a port.
 _MOST_CHARACTERS = 300
 # A reply is one frame, of which a roster may take the most. Further links come when they are asked for.
 _LINKS_BESIDE_ROSTER = 32
 BYTES_BESIDE_ROSTER = 512 << 10
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """How members take turns.
-
-    Args:
-        roster: The signed file with all epochs, as text.
-        rosters: What it says.
-        order: As `order_of` reads it.
-        quota: Of a turn.
-        commit_every: Steps after which a turn commits in its midst; 0 for never.
-        absence_seconds: How long a member that does not ask for its turn is waited for.
-        envelope_bytes: Ceilings on one envelope that the server keeps for the members, and on all.
-    """
-
-    roster: str
-    rosters: Sequence[Roster]
-    order: str = "round-robin"
-    quota: Quota = Quota()
-    commit_every: int = 0
-    absence_seconds: float = 60.0
-    envelope_bytes: tuple[int, int] = (1 << 30, 64 << 30)
-
-    @property
-    def members(self) -> list[str]:
-        """Of the newest epoch, in its order."""
-        return [member.name for member in self.rosters[-1].members]
 
 
 class Run:
@@ -216,6 +188,12 @@ class Run:
         before = [self._links.get(record.number)] if record.number >= 0 else []
         pin = Pin.of(before[0]) if before else None
         verify_chain([*before, link], pin, self.options.rosters, self.name, self._topology, self._settings)
+        if header.base != (before[0].header.result if before else ""):
+            raise DamagedEnvelope(
+                f"Link {header.number} goes on from another client state than that of the link before, so "
+                "that nobody could use it. Nothing was committed: start this member again, and it takes the "
+                "run's newest state."
+            )
         said = (header.sender, header.turn, header.version, header.roster_epoch)
         if said != (member, turn, version, self.options.rosters[-1].epoch):
             raise TurnLost(

@@ -16,7 +16,8 @@ from pathlib import Path
 from keras_split.digest import digest_of
 from keras_split.server.envelopes import Envelopes
 from keras_split.server.links import Links
-from keras_split.server.run import BYTES_BESIDE_ROSTER, Run, RunOptions
+from keras_split.server.run import BYTES_BESIDE_ROSTER, Run
+from keras_split.server.run_options import RunOptions
 from keras_split.server.served import Served
 from keras_split.state import Shelf
 from keras_split.store import BlobFolder

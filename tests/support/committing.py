@@ -11,7 +11,8 @@ from keras_split.crypto import Identity, Link, read_rosters
 from keras_split.crypto.canonical import sha256
 from keras_split.server.envelopes import Envelopes
 from keras_split.server.links import Links
-from keras_split.server.run import Run, RunOptions
+from keras_split.server.run import Run
+from keras_split.server.run_options import RunOptions
 from keras_split.state import Bundle, Shelf
 from keras_split.store import BlobFolder
 from support.sealed import SETTINGS, TOPOLOGY, header

@@ -24,7 +24,8 @@ from keras_split.crypto.member import Member
 from keras_split.errors import BlobMissing, ConnectionLost, StoreFull, TurnLost
 from keras_split.owners import Agreed, DataOwner, Membership, Places, Taken, history, membership
 from keras_split.server.envelopes import Envelopes
-from keras_split.server.run import Run, RunOptions
+from keras_split.server.run import Run
+from keras_split.server.run_options import RunOptions
 from keras_split.state import Bundle, Ticket
 from keras_split.turns import Quota
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from keras_split._proto.v1 import split_pb2 as pb
-from keras_split.errors import Refused, StoreFull
+from keras_split.errors import DamagedEnvelope, Refused, StoreFull
 from keras_split.server.run import Run
 from keras_split.state import Shelf, file
 from support.committing import begun, body, commit, link_of, open_run, take
@@ -44,6 +44,15 @@ def test_a_commit_that_is_asked_for_again_does_not_make_later_steps_last(tmp_pat
     served.take_back()
     assert served.turns.version == served.committed_version == 1
     served.engine.stop()
+
+
+@pytest.mark.parametrize("kind", ["full", "delta"])
+def test_what_goes_on_from_another_state_than_the_last_is_no_commit(run: Run, kind: str) -> None:
+    link = link_of(run, BOB, take(run, BOB), kind=kind, base="9" * 64)
+    with pytest.raises(DamagedEnvelope, match="Link 2 goes on from another client state"):
+        commit(run, link)
+    assert run.rota.record.number == 1
+    assert commit(run, link_of(run, BOB, 2, kind=kind)) == 2
 
 
 def spoil(path: Path) -> None:

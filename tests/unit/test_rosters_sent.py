@@ -13,8 +13,9 @@ from keras_split.codec import Limits
 from keras_split.crypto import Identity, amend, create_roster, read_rosters
 from keras_split.errors import RosterRefused
 from keras_split.owners import Agreed, DataOwner, Membership, Places
-from keras_split.server.run import BYTES_BESIDE_ROSTER, Run, RunOptions
+from keras_split.server.run import BYTES_BESIDE_ROSTER, Run
 from keras_split.server.run_folder import open_run
+from keras_split.server.run_options import RunOptions
 from support.committing import begun, commit, link_of, take
 from support.sealed import ALICE, BOB, OWNER, SETTINGS, TOPOLOGY, roster_file
 from support.served import serve
