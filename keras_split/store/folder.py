@@ -86,9 +86,7 @@ class BlobFolder:
             StoreFull: No room, here or on the disk. All other blobs stay.
         """
         path = self._path(run, name)
-        if self._is_whole(path, name):
-            with contextlib.suppress(PermissionError):  # Of another user of a shared folder.
-                os.utime(path)  # Counts as put today.
+        if self._is_whole(path, name) and self._renew(path):
             return False
         self.expire()
         try:
@@ -172,6 +170,16 @@ class BlobFolder:
                 return hashlib.file_digest(file, "sha256").hexdigest() == name
         except FileNotFoundError:
             return False
+
+    def _renew(self, path: Path) -> bool:
+        """Has it count as put today, unless somebody has just dropped it."""
+        try:
+            os.utime(path)
+        except FileNotFoundError:
+            return False
+        except PermissionError:
+            pass  # Of another user of a shared folder.
+        return True
 
     def _write(self, path: Path, name: str, pieces: Iterable[bytes]) -> None:
         temporary = self.path / f"{UNFINISHED}{secrets.token_hex(8)}"

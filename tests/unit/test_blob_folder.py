@@ -234,6 +234,18 @@ def test_a_blob_that_the_disk_has_damaged_may_be_put_anew(folder):
     assert read(folder, BLOB) == BLOB
 
 
+def test_a_blob_that_goes_while_it_is_put_again_is_kept(folder, monkeypatch):
+    def goes(path):
+        monkeypatch.undo()
+        path.unlink()
+        os.utime(path)
+
+    put(folder, BLOB)
+    monkeypatch.setattr(os, "utime", goes)
+    assert put(folder, BLOB)
+    assert read(folder, BLOB) == BLOB
+
+
 def test_days_drop_what_nobody_has_put_since_and_nothing_of_others(tmp_path):
     folder = BlobFolder(tmp_path, PLENTY, PLENTY)
     old, kept, new = BLOB, BLOB[::-1], BLOB[1:]

@@ -384,20 +384,40 @@ def test_no_more_than_the_ceiling_is_read_of_a_file(monkeypatch):
     assert lengths == [LIMITS.max_blob_bytes + 1]
 
 
-@pytest.mark.parametrize(
-    ("failure", "kind"),
-    [
-        (PermissionError(errno.EACCES, "no"), Refused),
-        (OSError(errno.ENOSPC, "no space"), StoreFull),
-        (OSError(errno.EDQUOT, "no space"), StoreFull),
-        (OSError(errno.EIO, "broken"), ConnectionLost),
-        (RuntimeError("a library's own"), ConnectionLost),
-    ],
-)
+FAILURES = [
+    (PermissionError(errno.EACCES, "no"), Refused),
+    (OSError(errno.ENOSPC, "no space"), StoreFull),
+    (OSError(errno.EDQUOT, "no space"), StoreFull),
+    (OSError(errno.EIO, "broken"), ConnectionLost),
+    (OSError(errno.ESTALE, "gone"), ConnectionLost),
+]
+
+
+@pytest.mark.parametrize(("failure", "kind"), [*FAILURES, (RuntimeError("a library's own"), ConnectionLost)])
 def test_what_a_library_of_files_says_becomes_an_error_of_ours(unsafe_files, failure, kind):
     with pytest.raises(SplitError) as caught:
         unsafe(failure=failure).put(name_of(BLOB), BLOB)
     assert type(caught.value) is kind and "unsafe://" in str(caught.value)
+
+
+@pytest.mark.parametrize(("failure", "kind"), FAILURES)
+@pytest.mark.parametrize("call", ["_open", "_publish"])
+def test_what_a_mounted_folder_says_becomes_an_error_of_ours(tmp_path, monkeypatch, call, failure, kind):
+    def fails(*given):
+        raise failure
+
+    handover = FolderHandover(tmp_path / "share", RUN, LIMITS)
+    monkeypatch.setattr(BlobFolder, call, fails)
+    with pytest.raises(SplitError, match=str(tmp_path)) as caught:
+        handover.get(name_of(BLOB)) if call == "_open" else handover.put(name_of(BLOB), BLOB)
+    assert type(caught.value) is kind
+
+
+def test_a_folder_that_is_gone_is_no_missing_blob_for_who_puts(tmp_path):
+    handover = FolderHandover(tmp_path / "share", RUN, LIMITS)
+    (tmp_path / "share").rmdir()
+    with pytest.raises(ConnectionLost, match="cannot be used now"):
+        handover.put(name_of(BLOB), BLOB)
 
 
 def test_a_password_in_an_address_is_in_no_error():
