@@ -48,7 +48,31 @@ _OPTIONS = (
         show_default=True,
         help="With --roster: how long a member that does not ask for its turn is waited for.",
     ),
+    click.option(
+        "--max-blob-mib",
+        type=click.IntRange(min=1),
+        default=1024,
+        show_default=True,
+        help="With --roster: one envelope that members hand over by this server.",
+    ),
+    click.option(
+        "--max-total-mib",
+        type=click.IntRange(min=1),
+        default=65536,
+        show_default=True,
+        help="With --roster: all of these envelopes.",
+    ),
 )
+_NAMES = (
+    "roster",
+    "turns",
+    "steps_per_turn",
+    "commit_every",
+    "absence_seconds",
+    "max_blob_mib",
+    "max_total_mib",
+)
+_MIB = 1 << 20
 
 
 def run_options(command: Command) -> Command:
@@ -64,9 +88,7 @@ def run_from(given: dict[str, Any]) -> RunOptions | None:
     Raises:
         UsageError: Options that do not go together, or no such order or length.
     """
-    roster, order, length, every, absence = (
-        given.pop(name) for name in ("roster", "turns", "steps_per_turn", "commit_every", "absence_seconds")
-    )
+    roster, order, length, every, absence, *ceilings = (given.pop(name) for name in _NAMES)
     if roster is None:
         return None
     if given["checkpoint_dir"] is None:
@@ -81,4 +103,5 @@ def run_from(given: dict[str, Any]) -> RunOptions | None:
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     text = roster.read_text()
-    return RunOptions(text, read_rosters(text), order, quota, every, absence)
+    blob, total = (each * _MIB for each in ceilings)
+    return RunOptions(text, read_rosters(text), order, quota, every, absence, (blob, total))

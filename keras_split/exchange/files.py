@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import fsspec
 
-from keras_split.errors import BlobMissing, ConnectionLost, ProtocolError, Refused, SplitError, StoreFull
+from keras_split.errors import BlobMissing, ProtocolError
+from keras_split.exchange.explained import explained
 from keras_split.exchange.handover import Hint
 from keras_split.exchange.limits import HandoverLimits
 from keras_split.store.names import check_digest, check_name, check_run
 
 # Where an object appears whole, when all of it has come. Anywhere else a reader could see half a file.
 _WHOLE_OR_ABSENT = {"abfs", "abfss", "az", "gcs", "gs", "memory", "s3", "s3a"}
-_NO_ROOM = (errno.EDQUOT, errno.EFBIG, errno.ENOSPC)
 
 
 class FileHandover:
@@ -48,7 +47,7 @@ class FileHandover:
         check_digest(blob, check_name(name), "This side")
         if self._is_there(name):
             return
-        with self._explained():
+        with explained(self._shown):
             self._write(self._path(name), blob)
         self.get(name)
 
@@ -56,9 +55,12 @@ class FileHandover:
         """Reads a blob, whoever made it."""
         del hint
         path, ceiling = self._path(check_name(name)), self._limits.max_blob_bytes
-        with self._explained():
-            # One byte more than is allowed, which tells a blob that is too large from one that is not.
-            blob = self._files.cat_file(path, start=0, end=ceiling + 1)
+        with explained(self._shown):
+            try:
+                # One byte more than is allowed, which tells a blob that is too large from one that is not.
+                blob = self._files.cat_file(path, start=0, end=ceiling + 1)
+            except FileNotFoundError as error:
+                raise BlobMissing(f"There is no such blob in {self._shown}, or no longer.") from error
         if len(blob) > ceiling:
             raise ProtocolError(
                 f"{self._shown} offers a blob above this side's ceiling of {ceiling:,} bytes."
@@ -90,25 +92,6 @@ class FileHandover:
                 self._files.rm_file(temporary)
             raise
 
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Each library of fsspec has exceptions of its own."""
-        try:
-            yield
-        except FileNotFoundError as error:
-            raise BlobMissing(f"There is no such blob in {self._shown}, or no longer.") from error
-        except Exception as error:
-            raise _translated(error, self._shown) from error
-
 
 def _protocols(files: Any) -> tuple[str, ...]:
     return (files.protocol,) if isinstance(files.protocol, str) else tuple(files.protocol)
-
-
-def _translated(error: Exception, shown: str) -> SplitError:
-    reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-    if isinstance(error, PermissionError):
-        return Refused(f"{shown} does not let this data owner in ({reason}). Check its keys and rights.")
-    if isinstance(error, OSError) and error.errno in _NO_ROOM:
-        return StoreFull(f"{shown} is full ({reason}). The blobs that are there stay.")
-    return ConnectionLost(f"{shown} cannot be used now ({reason}). Check the address and the line.")

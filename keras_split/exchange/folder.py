@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from keras_split.exchange.explained import explained
 from keras_split.exchange.handover import Hint
-from keras_split.exchange.limits import HandoverLimits
+from keras_split.exchange.limits import NO_CEILING, HandoverLimits
 from keras_split.store import BlobFolder, check_run
 from keras_split.store.names import check_digest
-
-# A share has no owner who could set a ceiling; its disk is the ceiling.
-_NO_CEILING = 1 << 62
 
 
 class FolderHandover:
@@ -29,16 +27,19 @@ class FolderHandover:
 
     def __init__(self, path: Path, run: str, limits: HandoverLimits):
         self._run = check_run(run)
-        self._folder = BlobFolder(path, limits.max_blob_bytes, _NO_CEILING, is_shared=True)
+        self._folder = BlobFolder(path, limits.max_blob_bytes, NO_CEILING, is_shared=True)
+        self._shown = str(path)
 
     def put(self, name: str, blob: bytes) -> None:
         """Keeps a blob in the folder."""
-        self._folder.put(self._run, name, [blob])
+        with explained(self._shown):
+            self._folder.put(self._run, name, [blob])
 
     def get(self, name: str, hint: Hint | None = None) -> bytes:
         """Reads a blob of the folder, whoever made it."""
         del hint
-        return check_digest(b"".join(self._folder.get(self._run, name)), name, str(self._folder.path))
+        with explained(self._shown):
+            return check_digest(b"".join(self._folder.get(self._run, name)), name, self._shown)
 
     def close(self) -> None:
         """There is nothing to end."""

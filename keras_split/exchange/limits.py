@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from keras_split.codec.limits import MIB
 from keras_split.store.service import MAX_CALL_SECONDS
 
+# For a folder without an administrator who could set one: its disk is the ceiling.
+NO_CEILING = 1 << 62
+
 
 @dataclass(frozen=True)
 class HandoverLimits:

@@ -10,7 +10,7 @@ from pathlib import Path
 from keras_split.codec import Limits
 from keras_split.errors import BlobMissing, SplitError
 from keras_split.exchange.handover import Handover, Hint
-from keras_split.exchange.limits import HandoverLimits
+from keras_split.exchange.limits import NO_CEILING, HandoverLimits
 from keras_split.exchange.store import StoreHandover
 from keras_split.roles import TRAINER, Caller
 from keras_split.state import occupied
@@ -37,6 +37,9 @@ class PeerHandover:
     server gets nothing from it; and whom it fetches from must show the certificate of the holder that was
     named.
 
+    Nothing that was put is ever dropped: it may be the only copy of what the next member needs, and a blob
+    does not tell whether it is.
+
     Args:
         folder: For this data owner's own blobs, and for this process alone.
         run: Hex digits.
@@ -45,8 +48,6 @@ class PeerHandover:
         limits: Ceilings and deadlines.
         advertised: `host:port` where others reach the port, if it is not `listen`.
         fallback: Gets each blob as well, and is asked where a peer does not give it.
-        max_total_bytes: Ceiling on this data owner's own blobs.
-        keep_days: Own blobs go when they are so old.
 
     Raises:
         ValueError: `listen` is all addresses of this machine, and `advertised` is not given.
@@ -63,8 +64,6 @@ class PeerHandover:
         *,
         advertised: str = "",
         fallback: Handover | None = None,
-        max_total_bytes: int = 64 << 30,
-        keep_days: float | None = 30.0,
     ):
         self._run = check_run(run)
         self._credentials = credentials
@@ -72,7 +71,7 @@ class PeerHandover:
         self._fallback = fallback
         with contextlib.ExitStack() as opened:
             opened.enter_context(occupied(folder, "blobs"))
-            self._own = BlobFolder(folder, limits.max_blob_bytes, max_total_bytes, keep_days)
+            self._own = BlobFolder(folder, limits.max_blob_bytes, NO_CEILING)
             listener = _offer(self._own, credentials, listen)
             opened.callback(listener.stop, _GRACE_SECONDS)
             self.address = advertised or _reachable(listen, listener.port)

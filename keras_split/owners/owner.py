@@ -141,7 +141,8 @@ class DataOwner:
         self._session().ask_for_turn(pb.TurnRequest(member=self.membership.identity.name, leaves=True))
 
     def _learn(self, reply: pb.TurnReply) -> None:
-        self.membership.learn(reply.roster)
+        if reply.roster:
+            self.membership.learn(reply.roster)
         self._history.follow(self._links(reply), dict(reply.addresses))
 
     def _granted(self, tell: Callable[[Waiting], None]) -> pb.TurnReply:
@@ -161,6 +162,7 @@ class DataOwner:
             since=since,
             pinned=-1 if pin is None else pin.number,
             address=self._handover.address,
+            epochs=len(self.membership.rosters),
         )
 
     def _links(self, reply: pb.TurnReply) -> list[Link]:
@@ -168,7 +170,8 @@ class DataOwner:
         links = list(map(Link.read, reply.links))
         while reply.more_links and len(links) < _MOST_LINKS:
             at = links[-1].header.number + 1
-            page = pb.TurnRequest(member=self.membership.identity.name, since=at, pinned=at, looks=True)
+            page = self._request(at)
+            page.pinned, page.looks = at, True
             reply = self._session().ask_for_turn(page)
             links += map(Link.read, reply.links)
         self._verify(links)

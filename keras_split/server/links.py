@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from keras_split.state.file import UNFINISHED, sync_folder
 
 # A page of links, of some hundred bytes each, stays far below what a message may have.
 PAGE = 256
+# In memory.
+_KEPT = 4 * PAGE
+_SUFFIX = ".link"
 
 
 class Links:
@@ -27,7 +31,8 @@ class Links:
     def __init__(self, folder: Path):
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._kept: dict[int, Link] = {}
+        # A committed link never changes.
+        self._kept = lru_cache(_KEPT)(self._read)
 
     def put(self, link: Link) -> None:
         """Writes a link under its number."""
@@ -44,13 +49,14 @@ class Links:
                 os.unlink(temporary)
             raise
         sync_folder(self._folder)
-        self._kept[number] = link
 
     def get(self, number: int) -> Link:
         """The link of a number, which was committed."""
-        if number not in self._kept:
-            self._kept[number] = Link.read(self._path(number).read_bytes())
-        return self._kept[number]
+        return self._kept(number)
+
+    def has_any(self) -> bool:
+        """Whether there has been a commit, or the attempt to make one."""
+        return any(self._folder.glob(f"*{_SUFFIX}"))
 
     def page(self, first: int, last: int) -> list[Link]:
         """Links from a number on, as many as one reply takes."""
@@ -61,5 +67,8 @@ class Links:
         found = (number for number in range(last, -1, -1) if self.get(number).header.kind != "delta")
         return next(found, -1)
 
+    def _read(self, number: int) -> Link:
+        return Link.read(self._path(number).read_bytes())
+
     def _path(self, number: int) -> Path:
-        return self._folder / f"{number:09d}.link"
+        return self._folder / f"{number:09d}{_SUFFIX}"

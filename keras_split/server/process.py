@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import signal
@@ -19,32 +18,27 @@ import tensorflow as tf
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from keras_split.digest import digest_of
 from keras_split.numerics import Numerics
 from keras_split.partition import partition
 from keras_split.segment import placement
 from keras_split.server import admission
 from keras_split.server.hosting import Hosting
-from keras_split.server.links import Links
 from keras_split.server.observers import ObserverOptions, open_watchers
 from keras_split.server.observers.accounts import account_of
-from keras_split.server.observers.envelopes import SeenStore
 from keras_split.server.options import ServingOptions
-from keras_split.server.run import Run, RunOptions
+from keras_split.server.run_folder import open_run
+from keras_split.server.run_options import RunOptions
 from keras_split.server.served import Served
 from keras_split.server.service import SplitService
 from keras_split.server.settings import settings_of
 from keras_split.server.source import load_model
 from keras_split.server.standing import Standing, serving
 from keras_split.state import Shelf, occupied
-from keras_split.store import BlobFolder
 from keras_split.transport import SERVICE, STORE, Credentials, Listener, Meter, handlers
 
 _log = logging.getLogger(__name__)
 _PARENT_POLL_SECONDS = 0.5
 _GRACE_SECONDS = 2.0
-# The newest, and one before for an administrator's sake: members accept the newest only.
-_COMMITS_KEPT = 2
 
 
 @dataclass(frozen=True)
@@ -183,34 +177,10 @@ def _serve_from(
     served = Served(parts.topology(), parts.body, Numerics.current(), shelf, options.serving, place)
     served.settle(settings)
     if options.run is not None:
-        served.take_part(_run_of(served, options, options.run))
+        served.take_part(open_run(served, options.run, options.checkpoint_directory))
     elif served.resume():
         _log.info("Resumed from the newest snapshot in %s.", options.checkpoint_directory)
     return served
-
-
-def _run_of(served: Served, options: ServerOptions, run: RunOptions) -> Run:
-    folder = _run_folder(options)
-    found = Run(
-        run,
-        served.digest,
-        digest_of(json.loads(served.settings_text)),
-        Links(folder / "links"),
-        Shelf(folder / "commits", keep=_COMMITS_KEPT, in_one_line=True),
-        options.serving.lease_seconds,
-    )
-    members = ", ".join(found.rota.members)
-    _log.info("Turns of %s (%s, %s).", members, run.order, run.quota)
-    return found
-
-
-def _run_folder(options: ServerOptions) -> Path:
-    if options.checkpoint_directory is None or options.run is None:
-        raise ValueError(
-            "A run of several data owners lasts as long as its commits, which need a folder. Give "
-            "`--checkpoint-dir`."
-        )
-    return options.checkpoint_directory / options.run.rosters[-1].run
 
 
 def _run(
@@ -230,10 +200,10 @@ def _run(
         accounts=partial(account_of, watchers),
     )
     listener.server.add_generic_rpc_handlers((handlers(service, meter),))
-    if options.run is not None:
-        blobs = BlobFolder(_run_folder(options) / "envelopes", *options.run.envelope_bytes)
-        envelopes = SeenStore(blobs, watchers)
-        listener.server.add_generic_rpc_handlers((handlers(envelopes, meter, STORE),))
+    for run in (each.run for each in hosting.all()):
+        if run is not None and run.envelopes is not None:
+            store = run.envelopes.store(watchers)
+            listener.server.add_generic_rpc_handlers((handlers(store, meter, STORE),))
     health_service = _add_health(listener, options)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

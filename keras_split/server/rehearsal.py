@@ -19,7 +19,7 @@ from keras_split.crypto import read_rosters
 from keras_split.numerics import Numerics
 from keras_split.server.private import options_in, publish
 from keras_split.server.process import end_of, serve_model
-from keras_split.server.run import RunOptions
+from keras_split.server.run_options import RunOptions
 
 
 def main(folder: Path, parent: int) -> None:

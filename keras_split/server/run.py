@@ -1,57 +1,28 @@
-"""A run of several data owners on one body: turns, links and commits.
-
-The one point at which a commit happens is the rename of the snapshot that names it. Whatever dies before
-leaves the state, the turns and the links of the last one; whatever dies after leaves this one's.
-"""
+"""A run of several data owners on one body: who has the turn, what it is told, and what it commits."""
 
 from __future__ import annotations
 
-import errno
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from keras_split._proto.v1 import split_pb2 as pb
-from keras_split.crypto import Link, Pin, Roster, verify_chain
-from keras_split.errors import ProtocolError, Refused, StoreFull, TurnLost
+from keras_split.crypto import Link, Pin, verify_chain
+from keras_split.errors import DamagedEnvelope, ProtocolError, Refused, StoreFull, TurnLost
+from keras_split.server.commits import Commits
+from keras_split.server.envelopes import Envelopes
 from keras_split.server.links import Links
+from keras_split.server.openers import check_openable, openers
+from keras_split.server.run_options import RunOptions
 from keras_split.state import Bundle, Shelf
-from keras_split.turns import Quota, Record, Rota, Waiting, order_of
+from keras_split.turns import Record, Rota, Waiting, order_of
 
-_NO_ROOM = (errno.EDQUOT, errno.EFBIG, errno.ENOSPC)
-
-# Others get a member's address.
-_MOST_CHARACTERS = 1024
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """How members take turns.
-
-    Args:
-        roster: The signed file with all epochs, as text.
-        rosters: What it says.
-        order: As `order_of` reads it.
-        quota: Of a turn.
-        commit_every: Steps after which a turn commits in its midst; 0 for never.
-        absence_seconds: How long a member that does not ask for its turn is waited for.
-        envelope_bytes: Ceilings on one envelope that the server keeps for the members, and on all.
-    """
-
-    roster: str
-    rosters: Sequence[Roster]
-    order: str = "round-robin"
-    quota: Quota = Quota()
-    commit_every: int = 0
-    absence_seconds: float = 60.0
-    envelope_bytes: tuple[int, int] = (1 << 30, 64 << 30)
-
-    @property
-    def members(self) -> list[str]:
-        """Of the newest epoch, in its order."""
-        return [member.name for member in self.rosters[-1].members]
+# Others get a member's address: a name of the DNS and a port.
+_MOST_CHARACTERS = 300
+# A reply is one frame, of which a roster may take the most. Further links come when they are asked for.
+_LINKS_BESIDE_ROSTER = 32
+BYTES_BESIDE_ROSTER = 512 << 10
 
 
 class Run:
@@ -65,6 +36,7 @@ class Run:
         shelf: Where commits are kept.
         lease_seconds: Silence after which a holder loses its turn.
         clock: Monotonic seconds.
+        envelopes: Those that this server keeps; None for a run whose members have another way.
     """
 
     def __init__(
@@ -76,13 +48,15 @@ class Run:
         shelf: Shelf,
         lease_seconds: float,
         clock: Callable[[], float] = time.monotonic,
+        envelopes: Envelopes | None = None,
     ):
         self.options = options
+        self.envelopes = envelopes
         self._clock = clock
         self._topology = topology
         self._settings = settings
         self._links = links
-        self._shelf = shelf
+        self._commits = Commits(topology, links, shelf)
         self._addresses: dict[str, str] = {}
         self.rota = Rota(
             options.members,
@@ -99,24 +73,34 @@ class Run:
         return self.options.rosters[-1].run
 
     def begin(self, state: Callable[[], Bundle]) -> None:
-        """Goes on from the last commit; a new run keeps the state that it begins with as one."""
-        found = self._shelf.latest()
+        """Goes on from the last commit; a new run keeps the state that it begins with as one.
+
+        Raises:
+            Refused: The run's folder is damaged, or not all of it is there; or no member could go on.
+        """
+        found = self._commits.newest()
         if found is None:
-            self._keep(Record(), "", state(), 0)
-        else:
-            self.rota.go_on_from(self._record(found[2]))
+            self._commits.keep(Record(), None, state(), 0, {})
+            return
+        if found.record.number >= 0:
+            check_openable(self._links.get(found.record.number), self.options.rosters)
+        self.rota.go_on_from(found.record)
+        # Who has made the newest envelope may be up, and have no reason to ask for another turn.
+        self._addresses = dict(found.metadata["addresses"])
 
     def latest(self) -> tuple[Bundle, dict[str, Any]]:
         """The state of the last commit.
 
         Raises:
-            CorruptState: It is damaged, and so are those before it.
-            Refused: An older one is all that is left, which the members would not accept.
+            Refused: It is damaged, or another is all that is left, which the members would not accept.
         """
-        _, bundle, metadata = self._shelf.latest() or (None, {}, {})
-        if not metadata or self._record(metadata).number < self.rota.record.number:
-            raise Refused("The newest commit on the server's disk is damaged. Restore its folder.")
-        return bundle, metadata
+        found = self._commits.newest()
+        if found is None or found.record.number != self.rota.record.number:
+            raise Refused(
+                "The newest commit on the server's disk is not the run's last one. Start the server anew; if "
+                "members refuse its history then, restore its folder from the newest backup."
+            )
+        return found.state, found.metadata
 
     def ask(self, member: str, request: pb.TurnRequest) -> pb.TurnReply:
         """Gives the turn, with what its holder has to know; or tells whose it is."""
@@ -128,11 +112,12 @@ class Run:
             self._addresses[member] = request.address
         if request.leaves:
             self.rota.leave(member)
-            return pb.TurnReply(commits=self._commits())
+            return pb.TurnReply(commits=self._count())
         if request.looks:
             return self._told(member, request)
-        if not self._can_open(member):
-            return self._wait(Waiting("", False, 0, 0.0, 0.0))
+        able = self._openers()
+        if member not in able:
+            return self._wait(self._before(able))
         answer = self.rota.ask(member, self._clock())
         if isinstance(answer, Waiting):
             return self._wait(answer)
@@ -170,7 +155,7 @@ class Run:
 
         Raises:
             EnvelopeRefused: The link does not go on from the last one.
-            StoreFull: No room on the disk; the last commit stays.
+            StoreFull: No room on the disk.
             TurnLost: It is not the member's turn.
         """
         record = self.rota.record
@@ -184,36 +169,31 @@ class Run:
         after = record.after(turn, member, ended=commit.ends, used=commit.used, away=away)
         self._write(after, link, state, version)
         self.rota.committed(after, self._clock())
+        if self.envelopes is not None and link.header.kind != "delta":
+            self.envelopes.drop_outdated(after.number)
         return after.number
 
     def _write(self, record: Record, link: Link, state: Callable[[], Bundle], version: int) -> None:
         try:
-            self._links.put(link)
-            self._keep(record, link.digest, state(), version)
-        except OSError as error:
-            if error.errno not in _NO_ROOM:
-                raise
-            raise StoreFull(
-                "The disk of the compute server is full: this commit does not last, and those before it "
-                "stay. Make room there; members that wait go on by themselves."
-            ) from None
-
-    def _keep(self, record: Record, head: str, state: Bundle, version: int) -> None:
-        metadata = {"topology": self._topology, "run": record.to_json(), "head": head}
-        # A clock may be set back between two commits, and numbers never are.
-        self._shelf.put(state, version, metadata, nonce=record.number + 1)
-
-    def _record(self, metadata: dict[str, Any]) -> Record:
-        record = Record.from_json(metadata["run"])
-        if metadata["head"] != (self._links.get(record.number).digest if record.number >= 0 else ""):
-            raise Refused("A commit on the server's disk and its link do not belong together. Restore both.")
-        return record
+            self._commits.keep(record, link, state(), version, dict(self._addresses))
+        except (OSError, StoreFull):
+            # It may have failed behind the rename. What is on the disk is what a restart would go on from.
+            found = self._commits.newest()
+            if found is not None and found.record.number == record.number:
+                self.rota.committed(record, self._clock())
+            raise
 
     def _check(self, link: Link, member: str, turn: int, version: int) -> None:
         record, header = self.rota.record, link.header
         before = [self._links.get(record.number)] if record.number >= 0 else []
         pin = Pin.of(before[0]) if before else None
         verify_chain([*before, link], pin, self.options.rosters, self.name, self._topology, self._settings)
+        if header.base != (before[0].header.result if before else ""):
+            raise DamagedEnvelope(
+                f"Link {header.number} goes on from another client state than that of the link before, so "
+                "that nobody could use it. Nothing was committed: start this member again, and it takes the "
+                "run's newest state."
+            )
         said = (header.sender, header.turn, header.version, header.roster_epoch)
         if said != (member, turn, version, self.options.rosters[-1].epoch):
             raise TurnLost(
@@ -222,28 +202,31 @@ class Run:
                 "Take the newest roster file, and ask for the turn again."
             )
 
-    def _can_open(self, member: str) -> bool:
-        """Whether the newest envelope was sealed to a member, who may have been added since."""
+    def _openers(self) -> Sequence[str]:
         number = self.rota.record.number
-        if number < 0:
-            return True
-        epoch = self._links.get(number).header.roster_epoch
-        members = next(each.members for each in self.options.rosters if each.epoch == epoch)
-        keys = {each.name: each for each in self.options.rosters[-1].members}
-        return keys.get(member) in members
+        return openers(self._links.get(number), self.options.rosters) if number >= 0 else self.rota.members
+
+    def _before(self, able: Sequence[str]) -> Waiting:
+        """For a member who cannot open the newest envelope: whose turn must come first."""
+        holder, away = self.rota.holder(self._clock()), self.rota.passed_over()
+        here = [each for each in able if each not in away]
+        return Waiting(holder or [*here, *able][0], bool(holder), 1, 0.0, 0.0)
 
     def _told(self, member: str, request: pb.TurnRequest) -> pb.TurnReply:
         last = self.rota.record.number
         links = self._links.page(self._first(request, last), last)
+        roster = "" if request.epochs == len(self.options.rosters) else self.options.roster
+        if roster:
+            links = links[:_LINKS_BESIDE_ROSTER]
         return pb.TurnReply(
             quota=self.options.quota.amount,
             unit=self.options.quota.unit,
             commit_every=self.options.commit_every,
             links=[link.to_bytes() for link in links],
             more_links=bool(links) and links[-1].header.number < last,
-            roster=self.options.roster,
-            addresses={name: each for name, each in self._addresses.items() if each},
-            commits=self._commits(),
+            roster=roster,
+            addresses=dict(self._addresses),
+            commits=self._count(),
         )
 
     def _first(self, request: pb.TurnRequest, last: int) -> int:
@@ -261,7 +244,7 @@ class Run:
             seconds=waiting.seconds,
             usual_seconds=waiting.usual_seconds,
         )
-        return pb.TurnReply(waiting=wire, commits=self._commits())
+        return pb.TurnReply(waiting=wire, commits=self._count())
 
-    def _commits(self) -> int:
+    def _count(self) -> int:
         return self.rota.record.number + 1

@@ -185,9 +185,10 @@ class Served:
         self.engine.check()
         if self.run is None:
             raise ProtocolError("This server has no run of several data owners, and nothing to commit.")
-        version = self.turns.version
+        before, version = self.run.rota.record.number, self.turns.version
         number = self.run.commit(member, turn, commit, lambda: read(self.variables()), version)
-        self._committed = (self.turns.lineage, version)
+        if number > before:  # Otherwise it was asked for again, and steps since then are not in it.
+            self._committed = (self.turns.lineage, version)
         return number
 
     def stop(self) -> None:

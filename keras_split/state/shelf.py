@@ -71,6 +71,8 @@ class Shelf:
             CorruptState: There are states, and none can be read: to begin anew silently would lose
                 what was trained.
         """
+        # Whoever goes on from what is found here relies on it, also after a power cut.
+        file.sync_folder(self.folder)
         paths = self._paths()
         for path in reversed(paths):
             try:

@@ -12,6 +12,7 @@ import contextlib
 import errno
 import hashlib
 import logging
+import math
 import os
 import secrets
 import threading
@@ -85,9 +86,7 @@ class BlobFolder:
             StoreFull: No room, here or on the disk. All other blobs stay.
         """
         path = self._path(run, name)
-        if self._is_whole(path, name):
-            with contextlib.suppress(PermissionError):  # Of another user of a shared folder.
-                os.utime(path)  # Counts as put today.
+        if self._is_whole(path, name) and self._renew(path):
             return False
         self.expire()
         try:
@@ -129,13 +128,24 @@ class BlobFolder:
             return
         oldest = time.time() - self._keep_seconds
         for path in list(self._blobs()):
-            with self._naming:
-                if path.exists() and path.stat().st_mtime < oldest:
-                    self._room.give_back(path.stat().st_size)
-                    path.unlink()
-                    _log.info(
-                        "Dropped the blob %s of run %s: it is too old.", path.name[:12], path.parent.name
-                    )
+            if self._drop(path, oldest):
+                _log.info("Dropped the blob %s of run %s: it is too old.", path.name[:12], path.parent.name)
+
+    def drop(self, run: str, name: str) -> None:
+        """Forgets a blob that nobody asks for any more, if it is there."""
+        self._drop(self._path(run, name), math.inf)
+
+    def _drop(self, path: Path, put_before: float) -> bool:
+        with self._naming:
+            try:
+                found = path.stat()
+                if found.st_mtime >= put_before:
+                    return False
+                path.unlink()
+            except FileNotFoundError:
+                return False
+            self._room.give_back(found.st_size)
+            return True
 
     def _sweep(self) -> None:
         """Of writers that were killed, in a folder that nobody holds to himself."""
@@ -160,6 +170,16 @@ class BlobFolder:
                 return hashlib.file_digest(file, "sha256").hexdigest() == name
         except FileNotFoundError:
             return False
+
+    def _renew(self, path: Path) -> bool:
+        """Has it count as put today, unless somebody has just dropped it."""
+        try:
+            os.utime(path)
+        except FileNotFoundError:
+            return False
+        except PermissionError:
+            pass  # Of another user of a shared folder.
+        return True
 
     def _write(self, path: Path, name: str, pieces: Iterable[bytes]) -> None:
         temporary = self.path / f"{UNFINISHED}{secrets.token_hex(8)}"

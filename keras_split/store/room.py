@@ -56,8 +56,7 @@ class Room:
             if self._used + count > self._ceiling:
                 raise StoreFull(
                     f"There is no room for {count:,} more bytes: {self._used:,} of {self._ceiling:,} are "
-                    "taken. For a `keras-split store`, raise `--max-total-mib` or let old blobs go "
-                    "(`--keep-days`); on the compute server and with peers, remove envelopes that nobody "
-                    "needs any more (docs/handover.md says which), and start the process again."
+                    "taken. Raise the ceiling (`--max-total-mib`), or have a store let old blobs go "
+                    "(`--keep-days`)."
                 )
             self._used += count

@@ -19,11 +19,13 @@ class StoreService:
 
     Args:
         folder: The blobs.
+        run: Whose blobs are kept and given out; those of all runs if it is empty.
         is_read_only: Refuse `Put`, as a data owner does who offers only its own blobs.
     """
 
-    def __init__(self, folder: BlobFolder, *, is_read_only: bool = False):
+    def __init__(self, folder: BlobFolder, run: str = "", *, is_read_only: bool = False):
         self._folder = folder
+        self._run = run
         self._is_read_only = is_read_only
 
     def Put(self, pieces: Iterator[pb.Piece], context: grpc.ServicerContext) -> pb.PutReply:
@@ -33,6 +35,7 @@ class StoreService:
             if self._is_read_only:
                 raise Refused("Nobody else puts blobs here: this data owner offers its own only.")
             blob, rest = _begun(pieces)
+            self._check_run(blob.run)
             self._check_size(blob.size)
             return pb.PutReply(is_new=self._folder.put(blob.run, blob.name, _exactly(blob.size, rest)))
 
@@ -40,10 +43,18 @@ class StoreService:
         """Reads a blob."""
         with reported(context):
             _check_deadline(context)
+            self._check_run(request.run)
             size = self._folder.size(request.run, request.name)
             yield pb.Piece(blob=pb.Blob(run=request.run, name=request.name, size=size))
             for data in self._folder.get(request.run, request.name):
                 yield pb.Piece(data=data)
+
+    def _check_run(self, run: str) -> None:
+        if self._run and run != self._run:
+            raise Refused(
+                f"Only blobs of run {self._run} are kept here. Check that roster and server are those of one "
+                f"run. Received: run={run[:80]!r}."
+            )
 
     def _check_size(self, size: int) -> None:
         """Before the first byte comes, rather than after the last that fits."""

@@ -7,6 +7,7 @@ schedules are to take seconds.
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import hashlib
 import random
@@ -20,9 +21,11 @@ import numpy as np
 from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.crypto import Identity, Link, Pin, Trained, create_roster, read_rosters
 from keras_split.crypto.member import Member
-from keras_split.errors import BlobMissing, ConnectionLost, TurnLost
+from keras_split.errors import BlobMissing, ConnectionLost, StoreFull, TurnLost
 from keras_split.owners import Agreed, DataOwner, Membership, Places, Taken, history, membership
-from keras_split.server.run import Run, RunOptions
+from keras_split.server.envelopes import Envelopes
+from keras_split.server.run import Run
+from keras_split.server.run_options import RunOptions
 from keras_split.state import Bundle, Ticket
 from keras_split.turns import Quota
 
@@ -71,22 +74,24 @@ class Disk:
 
 
 class Shelf:
-    """Of commits, on a virtual disk; the server may die before the rename and after it."""
+    """Of commits, on a virtual disk; around the rename the server may die, or the disk be full."""
 
     def __init__(self, disk: Disk, faults: Faults):
         self._disk, self._faults = disk, faults
 
     def put(self, bundle: Bundle, version: int, metadata: dict[str, Any], nonce: int) -> Ticket:
-        if self._faults.strike():
-            raise Killed
+        self._fail_at_times()
         ticket = Ticket(version, nonce)
         self._disk.commits.append((ticket, dict(bundle), {**metadata, "run": dict(metadata["run"])}))
-        if self._faults.strike():
-            raise Killed
+        self._fail_at_times()
         return ticket
 
     def latest(self) -> tuple[Ticket, Bundle, dict[str, Any]] | None:
         return self._disk.commits[-1] if self._disk.commits else None
+
+    def _fail_at_times(self) -> None:
+        if self._faults.strike():
+            raise self._faults.random.choice([Killed(), OSError(errno.ENOSPC, "No space left on device")])
 
 
 class Links:
@@ -103,12 +108,28 @@ class Links:
     def get(self, number: int) -> Link:
         return self._disk.links[number]
 
+    def has_any(self) -> bool:
+        return bool(self._disk.links)
+
     def page(self, first: int, last: int) -> list[Link]:
         return [self._disk.links[number] for number in range(first, last + 1)][:3]
 
     def newest_whole(self, last: int) -> int:
         found = (at for at in range(last, -1, -1) if self.get(at).header.kind != "delta")
         return next(found, -1)
+
+
+class Kept:
+    """The server's store of blobs, on the same disk."""
+
+    def __init__(self, disk: Disk):
+        self._disk = disk
+
+    def has(self, run: str, name: str) -> bool:
+        return name in self._disk.blobs
+
+    def drop(self, run: str, name: str) -> None:
+        del self._disk.blobs[name]
 
 
 class Blobs:
@@ -154,9 +175,11 @@ class Server:
         """A new process on the same disk."""
         self.starts += 1
         shelf, links = Shelf(self.disk, Faults(self._faults.random, 0)), Links(self.disk, self._faults)
-        self.run = Run(self._options, TOPOLOGY, SETTINGS, links, shelf, self._lease, lambda: self.now)
+        envelopes = Envelopes(Kept(self.disk), self._options.rosters[-1].run, links)
+        given = (links, shelf, self._lease, lambda: self.now, envelopes)
+        self.run = Run(self._options, TOPOLOGY, SETTINGS, *given)
         self.run.begin(lambda: self.bundle([]))
-        self.run._shelf = Shelf(self.disk, self._faults)
+        self.run._commits._shelf = Shelf(self.disk, self._faults)
         self.streams: dict[str, int] = {}
         self.take_back()
 
@@ -280,7 +303,7 @@ class Client:
             self.waits = True
         except Killed:
             self.start()
-        except (ConnectionLost, TurnLost):
+        except (ConnectionLost, StoreFull, TurnLost):
             self.taken = None
 
     def _take(self) -> None:

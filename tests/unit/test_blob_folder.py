@@ -234,6 +234,18 @@ def test_a_blob_that_the_disk_has_damaged_may_be_put_anew(folder):
     assert read(folder, BLOB) == BLOB
 
 
+def test_a_blob_that_goes_while_it_is_put_again_is_kept(folder, monkeypatch):
+    def goes(path):
+        monkeypatch.undo()
+        path.unlink()
+        os.utime(path)
+
+    put(folder, BLOB)
+    monkeypatch.setattr(os, "utime", goes)
+    assert put(folder, BLOB)
+    assert read(folder, BLOB) == BLOB
+
+
 def test_days_drop_what_nobody_has_put_since_and_nothing_of_others(tmp_path):
     folder = BlobFolder(tmp_path, PLENTY, PLENTY)
     old, kept, new = BLOB, BLOB[::-1], BLOB[1:]
@@ -250,6 +262,14 @@ def test_days_drop_what_nobody_has_put_since_and_nothing_of_others(tmp_path):
     _age(tmp_path / RUN / name_of(new), 9)
     put(again, old)
     assert not again.has(RUN, name_of(new)) and again.total_bytes == len(kept) + len(old)
+
+
+def test_what_is_dropped_is_gone_and_leaves_its_room(folder):
+    put(folder, BLOB), put(folder, BLOB[::-1])
+    for _ in range(2):
+        folder.drop(RUN, name_of(BLOB))
+        assert not folder.has(RUN, name_of(BLOB)) and folder.total_bytes == len(BLOB)
+    assert read(folder, BLOB[::-1]) == BLOB[::-1]
 
 
 def test_blobs_are_their_owners_alone_unless_the_folder_is_shared(tmp_path):

@@ -15,7 +15,9 @@ from keras import layers
 from keras_split import certs
 from keras_split.cli import main
 from keras_split.cli.random_data import random_data
+from keras_split.cli.runs import run_from
 from keras_split.cli.text import duration, short, table
+from support.sealed import ALICE, roster_file
 
 COMMANDS = ("certs", "cuts", "demo", "keygen", "log", "plan", "roster", "serve", "status", "store", "verify")
 USAGE, FAILED = 2, 1
@@ -71,6 +73,14 @@ def test_a_wrong_call_is_a_usage_error_that_says_what_to_write(arguments, advice
     result = run(*arguments)
     assert result.exit_code == USAGE
     assert advice in " ".join(result.output.split())
+
+
+def test_the_ceilings_on_envelopes_are_the_servers_to_set(tmp_path):
+    roster = tmp_path / "roster.json"
+    roster.write_text(roster_file(ALICE))
+    options = ["--roster", str(roster), "--checkpoint-dir", str(tmp_path), "--max-total-mib", "7"]
+    given = main.commands["serve"].make_context("serve", ["a.module:build", "--cut", "low", *options]).params
+    assert run_from(given).envelope_bytes == (1024 << 20, 7 << 20)
 
 
 def test_certificates_and_insecure_exclude_each_other(tmp_path):

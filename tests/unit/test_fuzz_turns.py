@@ -17,7 +17,8 @@ from keras_split.errors import ProtocolError, SplitError
 from keras_split.owners import Agreed, DataOwner, Membership, Places, Waiting
 from keras_split.owners.owner import _read_quota
 from keras_split.server.links import Links
-from keras_split.server.run import Run, RunOptions
+from keras_split.server.run import Run
+from keras_split.server.run_options import RunOptions
 from keras_split.state import Shelf
 
 IDENTITY = Identity.generate("a", post_quantum=False)

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import logging
+import os
 from functools import partial
 
 import fsspec
@@ -37,6 +38,9 @@ from keras_split.exchange import (
     open_handover,
 )
 from keras_split.roles import Caller
+from keras_split.server.envelopes import Envelopes
+from keras_split.server.links import Links
+from keras_split.server.observers import Observer
 from keras_split.store import BlobFolder, StoreService
 from keras_split.transport import STORE, Listener, Meter, handlers, open_channel, open_pinned_channel, stub
 
@@ -271,6 +275,18 @@ def test_a_blob_above_the_stores_ceiling_is_refused_before_its_bytes_come(serve,
     assert handover.meter.sent < len(BLOB) + 1000
 
 
+def test_a_server_keeps_and_gives_the_envelopes_of_its_own_run_alone(serve, reach, kept, tmp_path):
+    foreign = reach(serve(Envelopes(kept, "f" * 16, Links(tmp_path / "links")).store(Observer())))
+    kept.put(RUN, name_of(OTHER), [OTHER])
+    for call in (lambda: foreign.put(name_of(BLOB), BLOB), lambda: foreign.get(name_of(OTHER))):
+        with pytest.raises(Refused, match=f"of run {'f' * 16} are kept here.*'{RUN}'"):
+            call()
+    assert not kept.has(RUN, name_of(BLOB))
+    own = reach(serve(Envelopes(kept, RUN, Links(tmp_path / "links")).store(Observer())))
+    own.put(name_of(BLOB), BLOB)
+    assert own.get(name_of(BLOB)) == BLOB
+
+
 def begin(size=8, run=RUN, name="ab" * 32, data=b""):
     return pb.Piece(blob=pb.Blob(run=run, name=name, size=size), data=data)
 
@@ -368,20 +384,40 @@ def test_no_more_than_the_ceiling_is_read_of_a_file(monkeypatch):
     assert lengths == [LIMITS.max_blob_bytes + 1]
 
 
-@pytest.mark.parametrize(
-    ("failure", "kind"),
-    [
-        (PermissionError(errno.EACCES, "no"), Refused),
-        (OSError(errno.ENOSPC, "no space"), StoreFull),
-        (OSError(errno.EDQUOT, "no space"), StoreFull),
-        (OSError(errno.EIO, "broken"), ConnectionLost),
-        (RuntimeError("a library's own"), ConnectionLost),
-    ],
-)
+FAILURES = [
+    (PermissionError(errno.EACCES, "no"), Refused),
+    (OSError(errno.ENOSPC, "no space"), StoreFull),
+    (OSError(errno.EDQUOT, "no space"), StoreFull),
+    (OSError(errno.EIO, "broken"), ConnectionLost),
+    (OSError(errno.ESTALE, "gone"), ConnectionLost),
+]
+
+
+@pytest.mark.parametrize(("failure", "kind"), [*FAILURES, (RuntimeError("a library's own"), ConnectionLost)])
 def test_what_a_library_of_files_says_becomes_an_error_of_ours(unsafe_files, failure, kind):
     with pytest.raises(SplitError) as caught:
         unsafe(failure=failure).put(name_of(BLOB), BLOB)
     assert type(caught.value) is kind and "unsafe://" in str(caught.value)
+
+
+@pytest.mark.parametrize(("failure", "kind"), FAILURES)
+@pytest.mark.parametrize("call", ["_open", "_publish"])
+def test_what_a_mounted_folder_says_becomes_an_error_of_ours(tmp_path, monkeypatch, call, failure, kind):
+    def fails(*given):
+        raise failure
+
+    handover = FolderHandover(tmp_path / "share", RUN, LIMITS)
+    monkeypatch.setattr(BlobFolder, call, fails)
+    with pytest.raises(SplitError, match=str(tmp_path)) as caught:
+        handover.get(name_of(BLOB)) if call == "_open" else handover.put(name_of(BLOB), BLOB)
+    assert type(caught.value) is kind
+
+
+def test_a_folder_that_is_gone_is_no_missing_blob_for_who_puts(tmp_path):
+    handover = FolderHandover(tmp_path / "share", RUN, LIMITS)
+    (tmp_path / "share").rmdir()
+    with pytest.raises(ConnectionLost, match="cannot be used now"):
+        handover.put(name_of(BLOB), BLOB)
 
 
 def test_a_password_in_an_address_is_in_no_error():
@@ -544,6 +580,16 @@ def test_a_peer_keeps_its_own_blobs_over_a_restart_and_alone(peer):
         peer("alice")
     alice.close()
     assert peer("alice").get(name_of(BLOB)) == BLOB
+
+
+def test_a_peer_keeps_its_own_blobs_however_old_they_are(peer, tmp_path):
+    alice = peer("alice")
+    alice.put(name_of(BLOB), BLOB)
+    alice.close()
+    os.utime(tmp_path / "own of alice" / RUN / name_of(BLOB), (0, 0))
+    again = peer("alice")
+    again.put(name_of(OTHER), OTHER)
+    assert peer("bob").get(name_of(BLOB), Hint("alice", again.address)) == BLOB
 
 
 def test_a_peer_on_all_addresses_must_say_where_it_is_reached(parties, tmp_path, opened):

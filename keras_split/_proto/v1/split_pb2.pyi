@@ -347,7 +347,7 @@ class Hosted(_message.Message):
     def __init__(self, model: _Optional[str] = ...) -> None: ...
 
 class TurnRequest(_message.Message):
-    __slots__ = ("model", "topology_digest", "member", "since", "pinned", "address", "leaves", "looks")
+    __slots__ = ("model", "topology_digest", "member", "since", "pinned", "address", "leaves", "looks", "epochs")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TOPOLOGY_DIGEST_FIELD_NUMBER: _ClassVar[int]
     MEMBER_FIELD_NUMBER: _ClassVar[int]
@@ -356,6 +356,7 @@ class TurnRequest(_message.Message):
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     LEAVES_FIELD_NUMBER: _ClassVar[int]
     LOOKS_FIELD_NUMBER: _ClassVar[int]
+    EPOCHS_FIELD_NUMBER: _ClassVar[int]
     model: str
     topology_digest: str
     member: str
@@ -364,7 +365,8 @@ class TurnRequest(_message.Message):
     address: str
     leaves: bool
     looks: bool
-    def __init__(self, model: _Optional[str] = ..., topology_digest: _Optional[str] = ..., member: _Optional[str] = ..., since: _Optional[int] = ..., pinned: _Optional[int] = ..., address: _Optional[str] = ..., leaves: bool = ..., looks: bool = ...) -> None: ...
+    epochs: int
+    def __init__(self, model: _Optional[str] = ..., topology_digest: _Optional[str] = ..., member: _Optional[str] = ..., since: _Optional[int] = ..., pinned: _Optional[int] = ..., address: _Optional[str] = ..., leaves: bool = ..., looks: bool = ..., epochs: _Optional[int] = ...) -> None: ...
 
 class TurnReply(_message.Message):
     __slots__ = ("turn", "used", "quota", "unit", "commit_every", "links", "more_links", "roster", "addresses", "commits", "waiting")

@@ -17,11 +17,12 @@ class SeenStore(StoreService):
 
     Args:
         folder: The blobs.
+        run: Whose.
         observer: Who is told.
     """
 
-    def __init__(self, folder: BlobFolder, observer: Observer):
-        super().__init__(folder)
+    def __init__(self, folder: BlobFolder, run: str, observer: Observer):
+        super().__init__(folder, run)
         self._observer = observer
 
     def Put(self, pieces: Iterator[pb.Piece], context: grpc.ServicerContext) -> pb.PutReply:
