@@ -14,7 +14,7 @@ SplitError
 │   └── TurnLost          another has the turn now, or had it since
 ├── TopologyError         a model or cut that must not be run
 ├── ProtocolError         bytes that mean nothing: shape, dtype, size, order
-├── NotFinite             NaN or infinity where the server refuses it
+├── NotFinite             NaN or infinity where it is refused
 ├── EnvelopeRefused       sealed client state that this side must not use
 │   ├── RosterRefused     a roster that is forged, old or unsigned, or not the envelope's
 │   ├── NotAMember        not in this epoch of the roster
@@ -113,7 +113,7 @@ class ProtocolError(SplitError):
 
 
 class NotFinite(SplitError):
-    """A gradient or a loss holds NaN or infinity, and the server refuses such steps."""
+    """A step that the server refuses, or a state that would be handed over, holds NaN or infinity."""
 
     status = grpc.StatusCode.DATA_LOSS
 

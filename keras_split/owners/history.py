@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_split.crypto import Header, Link, Pin, Trained, open_envelope, seal
-from keras_split.errors import DamagedEnvelope, MissingLinks
+from keras_split.errors import DamagedEnvelope, MissingLinks, NotFinite
 from keras_split.exchange import Handover, Hint
 from keras_split.owners.agreed import Agreed
 from keras_split.owners.membership import Membership
@@ -103,7 +103,11 @@ class History:
             state: This client's.
             moment: Now.
             agreed: Digests of topology and settings.
+
+        Raises:
+            NotFinite: The state is one that no other member would use.
         """
+        _check_own(state)
         base = state_digest(self.state)
         if self._needs_full():
             return self._sealed("full", dump(state), base, state, moment, agreed)
@@ -172,10 +176,29 @@ class History:
             raise DamagedEnvelope(f"A member's sealed state cannot be used: {error}") from None
 
 
+def _check_own(state: Bundle) -> None:
+    # Once it is committed, every other member would meet it for ever, and the run would be over.
+    name = _not_finite(state)
+    if name is not None:
+        raise NotFinite(
+            f"{name!r} of this client's state holds NaN or infinity, so that it is not handed over: the next "
+            "`fit`, of whichever member, goes on from the last commit. Lower the learning rate, clip "
+            "gradients, or look at the batches; a server with `--nan refuse` stops at the step that fails."
+        )
+
+
 def _check_finite(state: Bundle, sender: str) -> None:
+    name = _not_finite(state)
+    if name is not None:
+        raise DamagedEnvelope(
+            f"{name!r} in the state of {sender!r} is not finite: that member's training has failed, and it "
+            "handed over all the same. Do not go on, and ask that member's people why."
+        )
+
+
+def _not_finite(state: Bundle) -> str | None:
+    """Name of an array that holds NaN or infinity."""
     for name, array in state.items():
         if array.dtype.kind not in "iub" and not np.isfinite(array.astype(np.float64)).all():
-            raise DamagedEnvelope(
-                f"{name!r} in the state of {sender!r} is not finite: that member's training has failed, and "
-                "it handed over all the same. Have the server refuse such steps (`--nan refuse`)."
-            )
+            return name
+    return None

@@ -6,11 +6,12 @@ import contextlib
 from itertools import chain
 
 import keras
+import numpy as np
 import pytest
 
 import keras_split
 from keras_split import Credentials, SplitModel
-from keras_split.errors import VersionMismatch
+from keras_split.errors import NotFinite, VersionMismatch
 from keras_split.partition import named_variables, partition
 from keras_split.state import optimizer_variables, read, write
 from support import bodies, by_hand
@@ -91,6 +92,16 @@ def test_a_member_keeps_what_was_trained_and_predicts_with_it_as_one_machine(ser
         assert_same_arrays({"": whole.predict(x, verbose=0)}, {"": found}, "split")
         with pytest.raises(VersionMismatch, match="of update 1.*of update 2.*refresh"):
             owners.connect(keras.models.load_model(tmp_path / "older.keras")).predict(x, verbose=0)
+
+
+def test_a_member_whose_training_diverged_hands_nothing_over_and_trains_again(server, tmp_path):
+    trial, (x, y) = Trial((8, 8), epochs=1), bodies.data()
+    with owners_of(trial, server, tmp_path) as owners:
+        with pytest.raises(NotFinite, match="not handed over"):
+            owners.splits[0].fit(np.full_like(x[:8], np.nan), y[:8], shuffle=False, verbose=0)
+        for split, rows in zip(owners.splits, trial.shards, strict=True):
+            split.fit(x[rows], y[rows], batch_size=trial.batch, shuffle=False, verbose=0)
+        assert_as_one_machine(owners, owners.first_state(), x, y)
 
 
 @pytest.mark.parametrize("second_cut", ["", by_hand.SECOND_CUT], ids=["labels shared", "label-free"])
