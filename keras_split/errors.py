@@ -7,6 +7,7 @@ SplitError
 ├── AuthenticationFailed  TLS refused: unknown, expired or missing certificate
 ├── Refused               the peer understood, and says no
 │   ├── TrainerBusy       another client holds the turn
+│   ├── ServerBusy        as many calls are in flight as there may be
 │   ├── SettingsRefused   the server's compile settings hold
 │   └── StoreFull         there is no room for another blob
 ├── BlobMissing           a blob is not, or no longer, where it was looked for
@@ -72,6 +73,10 @@ class TrainerBusy(Refused):
     """Another client trains now, and there is one turn at a time."""
 
     status = grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+class ServerBusy(Refused):
+    """As many calls are in flight as there may be at the same time, of all clients or of this one."""
 
 
 class SettingsRefused(Refused):
@@ -181,6 +186,7 @@ _BY_NAME: dict[str, type[SplitError]] = {
         AuthenticationFailed,
         Refused,
         TrainerBusy,
+        ServerBusy,
         SettingsRefused,
         TurnLost,
         StoreFull,

@@ -128,6 +128,8 @@ class DataOwner:
         link, blob = self._history.next(state, moment, self._agreed)
         self._hand_over(link, blob, ends=ends, used=used)
         self._history.accept(link, state)
+        if ends:
+            self._end_calls()
 
     def leave(self, *, is_done: bool) -> None:
         """Is not waited for from now on; what was not committed is taken back.
@@ -140,11 +142,18 @@ class DataOwner:
         self._session().end_turn()
         self._session().ask_for_turn(pb.TurnRequest(member=self.membership.identity.name, leaves=True))
 
+    def _end_calls(self) -> None:
+        """A member without a turn costs the server no open call, however many of them wait."""
+        self._session().end_turn()
+        self._session().end_inference()
+
     def _learn(self, reply: pb.TurnReply) -> None:
         self.membership.learn(reply.roster)
         self._history.follow(self._links(reply), dict(reply.addresses))
 
     def _granted(self, tell: Callable[[Waiting], None]) -> pb.TurnReply:
+        # A callback may have predicted since the last commit.
+        self._end_calls()
         since = time.monotonic()
         while True:
             reply = self._session().ask_for_turn(self._request(self._history.number))

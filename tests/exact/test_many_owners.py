@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 
 import keras
@@ -102,6 +103,37 @@ def test_a_member_whose_training_diverged_hands_nothing_over_and_trains_again(se
         for split, rows in zip(owners.splits, trial.shards, strict=True):
             split.fit(x[rows], y[rows], batch_size=trial.batch, shuffle=False, verbose=0)
         assert_as_one_machine(owners, owners.first_state(), x, y)
+
+
+class CallsOfWaiting(keras_split.callbacks.TurnWatcher):
+    """What a member keeps open at the server while the turn is another's."""
+
+    def __init__(self, split):
+        super().__init__()
+        self.split = split
+        self.open = []
+
+    def on_turn_wait(self, waiting):
+        self.open.append(set(self.split._halves.session()._remote.streams))
+
+    def on_turn_end(self, turn):
+        self.split.predict(bodies.data()[0][:1], verbose=0)
+
+
+# The other one trains while this one predicts.
+@pytest.mark.filterwarnings("ignore:The server's half has seen")
+def test_a_member_that_waits_has_no_call_open_whatever_it_did_in_its_turn(server, tmp_path):
+    trial, (x, y) = Trial((8, 8)), bodies.data()
+    with owners_of(trial, server, tmp_path) as owners, ThreadPoolExecutor() as threads:
+        watchers = list(map(CallsOfWaiting, owners.splits))
+
+        def fit(watcher, rows):
+            given = {"epochs": trial.epochs, "validation_data": (x, y), "shuffle": False, "verbose": 0}
+            watcher.split.fit(x[rows], y[rows], callbacks=[watcher], **given)
+
+        list(threads.map(fit, watchers, trial.shards))
+    waited = list(chain.from_iterable(each.open for each in watchers))
+    assert waited and not any(waited)
 
 
 @pytest.mark.parametrize("second_cut", ["", by_hand.SECOND_CUT], ids=["labels shared", "label-free"])

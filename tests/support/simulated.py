@@ -213,6 +213,9 @@ class Session:
     def end_turn(self) -> None:
         self._server.streams.pop(self._member, None)
 
+    def end_inference(self) -> None:
+        """There is none here."""
+
     def _over_the_line(self, ask: Any) -> Any:
         if self._faults.strike():
             raise ConnectionLost("The request was lost.")

@@ -56,7 +56,13 @@ def test_any_reply_about_a_turn_is_understood_or_refused(tmp_path: Path, reply: 
     def begin(*position: Any) -> None:
         raise Understood
 
-    session: Any = SimpleNamespace(ask_for_turn=lambda request: reply, take_turn=begin, version=0)
+    session: Any = SimpleNamespace(
+        ask_for_turn=lambda request: reply,
+        take_turn=begin,
+        end_turn=lambda: None,
+        end_inference=lambda: None,
+        version=0,
+    )
     handover: Any = SimpleNamespace(address="")
     membership = Membership(IDENTITY, ROSTER, Places(folder=tmp_path))
     agreed = Agreed(TOPOLOGY, SETTINGS)
