@@ -95,6 +95,18 @@ def test_a_member_keeps_what_was_trained_and_predicts_with_it_as_one_machine(ser
             owners.connect(keras.models.load_model(tmp_path / "older.keras")).predict(x, verbose=0)
 
 
+def test_a_run_begins_as_the_servers_settings_say_whatever_a_member_has_set_before(server, tmp_path):
+    trial, (x, y) = Trial((8, 8), epochs=1), bodies.data()
+    with owners_of(trial, server, tmp_path) as owners:
+        first, second = owners.splits
+        first.optimizer.learning_rate = 0.5
+        second.compile(metrics=["accuracy"])
+        second.optimizer.learning_rate = 0.25
+        second.head.set_weights([each + 1 for each in second.head.get_weights()])
+        owners.train(x, y)
+        assert_as_one_machine(owners, owners.first_state(), x, y)
+
+
 def test_a_member_whose_training_diverged_hands_nothing_over_and_trains_again(server, tmp_path):
     trial, (x, y) = Trial((8, 8), epochs=1), bodies.data()
     with owners_of(trial, server, tmp_path) as owners:
