@@ -80,10 +80,8 @@ class History:
         Raises:
             SplitError: An envelope cannot be had, or does not hold what it says.
         """
-        new = [link for link in links if link.header.number > self.number]
-        whole = [at for at, link in enumerate(new) if link.header.kind != "delta"]
-        path = new[whole[-1] :] if whole else new
-        if path and not whole and path[0].header.number != self.number + 1:
+        path = from_newest_whole([link for link in links if link.header.number > self.number])
+        if path and _is_delta(path[0]) and path[0].header.number != self.number + 1:
             raise MissingLinks(
                 "The server left out the envelopes between this member's state and the newest."
             )
@@ -117,7 +115,7 @@ class History:
         """What this member has handed over is the run's state now."""
         self._membership.pinned.advance(Pin.of(link, link.header.trained))
         self._head, self.state = link, state
-        if link.header.kind != "delta":
+        if not _is_delta(link):
             self._whole = link.header.number
 
     def _needs_full(self) -> bool:
@@ -162,7 +160,7 @@ class History:
             )
         _check_finite(state, header.sender)
         self._head, self.state = link, state
-        if header.kind != "delta":
+        if not _is_delta(link):
             self._whole = header.number
 
     def _unpacked(self, kind: str, payload: bytes) -> Bundle:
@@ -174,6 +172,16 @@ class History:
             return applied(self.state, payload, self._max_bytes)
         except CorruptState as error:
             raise DamagedEnvelope(f"A member's sealed state cannot be used: {error}") from None
+
+
+def from_newest_whole(links: Sequence[Link]) -> list[Link]:
+    """Those from the newest on whose state can be had without another's; all if there is none."""
+    whole = [at for at, link in enumerate(links) if not _is_delta(link)]
+    return list(links[whole[-1] :] if whole else links)
+
+
+def _is_delta(link: Link) -> bool:
+    return link.header.kind == "delta"
 
 
 def _check_own(state: Bundle) -> None:

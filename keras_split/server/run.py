@@ -243,7 +243,7 @@ class Run:
             more_links=bool(links) and links[-1].header.number < last,
             roster=self.options.roster,
             addresses={name: each for name, each in self._addresses.items() if each},
-            commits=self._commits(),
+            commits=last + 1,
         )
 
     def _first(self, request: pb.TurnRequest, last: int) -> int:
