@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from keras_split.exchange.handover import Hint
+from keras_split.exchange.handover import Hint, joined
 from keras_split.exchange.limits import HandoverLimits
 from keras_split.store import BlobFolder, check_run
 from keras_split.store.names import check_digest
@@ -29,16 +29,18 @@ class FolderHandover:
 
     def __init__(self, path: Path, run: str, limits: HandoverLimits):
         self._run = check_run(run)
+        self._limits = limits
         self._folder = BlobFolder(path, limits.max_blob_bytes, _NO_CEILING, is_shared=True)
 
     def put(self, name: str, blob: bytes) -> None:
         """Keeps a blob in the folder."""
         self._folder.put(self._run, name, [blob])
 
-    def get(self, name: str, hint: Hint | None = None) -> bytes:
+    def get(self, name: str, size: int, hint: Hint | None = None) -> bytes:
         """Reads a blob of the folder, whoever made it."""
         del hint
-        return check_digest(b"".join(self._folder.get(self._run, name)), name, str(self._folder.path))
+        pieces, source = self._folder.get(self._run, name), str(self._folder.path)
+        return check_digest(joined(pieces, self._limits.ceiling(size), source), name, source)
 
     def close(self) -> None:
         """There is nothing to end."""

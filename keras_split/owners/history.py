@@ -149,7 +149,7 @@ class History:
     def _go_to(self, link: Link, addresses: dict[str, str]) -> None:
         header = link.header
         hint = Hint(header.sender, addresses.get(header.sender, ""))
-        blob = self._handover.get(link.blob, hint)
+        blob = self._handover.get(link.blob, link.size, hint)
         roster = self._membership.at(header.roster_epoch)
         payload = open_envelope(self._membership.identity, roster, link, blob)
         state = self._unpacked(header.kind, payload)

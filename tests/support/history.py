@@ -27,7 +27,7 @@ class Blobs(dict[str, bytes]):
     address = ""
     put = dict.__setitem__
 
-    def get(self, name: str, hint: object = None) -> bytes:  # type: ignore[override]
+    def get(self, name: str, size: int, hint: object = None) -> bytes:  # type: ignore[override]
         return self[name]
 
 

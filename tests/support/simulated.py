@@ -126,7 +126,7 @@ class Blobs:
         if self._faults.strike():
             raise Killed
 
-    def get(self, name: str, hint: object = None) -> bytes:
+    def get(self, name: str, size: int, hint: object = None) -> bytes:
         if self._faults.strike():
             raise ConnectionLost("The store is gone for a moment.")
         if name not in self._disk.blobs:
