@@ -71,7 +71,7 @@ class Ways:
         """Seconds to put a blob so that it is durable, and to get it."""
         giver, taker = self.ends[way]
         put, _ = timed(lambda: giver.put(name, blob))
-        get, _ = timed(lambda: taker.get(name, Hint(self._names[0], giver.address)))
+        get, _ = timed(lambda: taker.get(name, len(blob), Hint(self._names[0], giver.address)))
         return {"put": put, "get": get}
 
     def _open(self, way: str, name: str, target: str, folder: Path) -> Handover:

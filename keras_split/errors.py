@@ -7,6 +7,7 @@ SplitError
 ├── AuthenticationFailed  TLS refused: unknown, expired or missing certificate
 ├── Refused               the peer understood, and says no
 │   ├── TrainerBusy       another client holds the turn
+│   ├── ServerBusy        as many calls are in flight as there may be
 │   ├── SettingsRefused   the server's compile settings hold
 │   └── StoreFull         there is no room for another blob
 ├── BlobMissing           a blob is not, or no longer, where it was looked for
@@ -14,7 +15,7 @@ SplitError
 │   └── TurnLost          another has the turn now, or had it since
 ├── TopologyError         a model or cut that must not be run
 ├── ProtocolError         bytes that mean nothing: shape, dtype, size, order
-├── NotFinite             NaN or infinity where the server refuses it
+├── NotFinite             NaN or infinity where it is refused
 ├── EnvelopeRefused       sealed client state that this side must not use
 │   ├── RosterRefused     a roster that is forged, old or unsigned, or not the envelope's
 │   ├── NotAMember        not in this epoch of the roster
@@ -74,6 +75,10 @@ class TrainerBusy(Refused):
     status = grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
+class ServerBusy(Refused):
+    """As many calls are in flight as there may be at the same time, of all clients or of this one."""
+
+
 class SettingsRefused(Refused):
     """The client sent compile settings to a server that keeps its own."""
 
@@ -113,7 +118,7 @@ class ProtocolError(SplitError):
 
 
 class NotFinite(SplitError):
-    """A gradient or a loss holds NaN or infinity, and the server refuses such steps."""
+    """A step that the server refuses, or a state that would be handed over, holds NaN or infinity."""
 
     status = grpc.StatusCode.DATA_LOSS
 
@@ -181,6 +186,7 @@ _BY_NAME: dict[str, type[SplitError]] = {
         AuthenticationFailed,
         Refused,
         TrainerBusy,
+        ServerBusy,
         SettingsRefused,
         TurnLost,
         StoreFull,

@@ -33,11 +33,11 @@ class AuditedHandover:
             raise
         self._audit.append("envelope_put", facts={"blob": name, "bytes": len(blob)})
 
-    def get(self, name: str, hint: Hint | None = None) -> bytes:
+    def get(self, name: str, size: int, hint: Hint | None = None) -> bytes:
         """Fetches a blob."""
         holder = "" if hint is None else hint.holder
         try:
-            blob = self._handover.get(name, hint)
+            blob = self._handover.get(name, size, hint)
         except SplitError as error:
             facts = {"call": "get", "blob": name, "error": type(error).__name__}
             self._audit.append("refused", holder, facts)

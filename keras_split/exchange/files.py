@@ -11,7 +11,7 @@ import fsspec
 
 from keras_split.errors import BlobMissing, ProtocolError
 from keras_split.exchange.explained import explained
-from keras_split.exchange.handover import Hint
+from keras_split.exchange.handover import Hint, check_size
 from keras_split.exchange.limits import HandoverLimits
 from keras_split.store.names import check_digest, check_name, check_run
 
@@ -45,26 +45,23 @@ class FileHandover:
     def put(self, name: str, blob: bytes) -> None:
         """Keeps a blob, and reads it again to be sure."""
         check_digest(blob, check_name(name), "This side")
-        if self._is_there(name):
+        if self._is_there(name, len(blob)):
             return
         with explained(self._shown):
             self._write(self._path(name), blob)
-        self.get(name)
+        self.get(name, len(blob))
 
-    def get(self, name: str, hint: Hint | None = None) -> bytes:
+    def get(self, name: str, size: int, hint: Hint | None = None) -> bytes:
         """Reads a blob, whoever made it."""
         del hint
-        path, ceiling = self._path(check_name(name)), self._limits.max_blob_bytes
+        path, ceiling = self._path(check_name(name)), self._limits.ceiling(size)
         with explained(self._shown):
             try:
                 # One byte more than is allowed, which tells a blob that is too large from one that is not.
                 blob = self._files.cat_file(path, start=0, end=ceiling + 1)
             except FileNotFoundError as error:
                 raise BlobMissing(f"There is no such blob in {self._shown}, or no longer.") from error
-        if len(blob) > ceiling:
-            raise ProtocolError(
-                f"{self._shown} offers a blob above this side's ceiling of {ceiling:,} bytes."
-            )
+        check_size(len(blob), ceiling, self._shown)
         return check_digest(blob, name, self._shown)
 
     def close(self) -> None:
@@ -73,9 +70,9 @@ class FileHandover:
     def _path(self, name: str) -> str:
         return f"{self._folder}/{name}"
 
-    def _is_there(self, name: str) -> bool:
+    def _is_there(self, name: str, size: int) -> bool:
         try:
-            return bool(self.get(name))
+            return bool(self.get(name, size))
         except (BlobMissing, ProtocolError):
             return False  # What a broken put has left is written over.
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
+
+from keras_split.errors import ProtocolError
 
 
 @dataclass(frozen=True)
@@ -37,14 +40,41 @@ class Handover(Protocol):
             SplitError: It is not kept: `StoreFull`, `ConnectionLost`, `Refused` and others.
         """
 
-    def get(self, name: str, hint: Hint | None = None) -> bytes:
+    def get(self, name: str, size: int, hint: Hint | None = None) -> bytes:
         """Fetches a blob, and checks that its bytes are those that the name stands for.
+
+        Args:
+            name: Of the blob.
+            size: Of the blob, as its sender has signed it; whoever offers it has this side read no more.
+            hint: Where it may be.
 
         Raises:
             BlobMissing: It is not there.
-            ProtocolError: Other bytes came than those of `name`.
+            ProtocolError: Other bytes came than those of `name`, or more.
             SplitError: It cannot be reached, or not now.
         """
 
     def close(self) -> None:
         """Ends connections; blobs stay."""
+
+
+def joined(pieces: Iterable[bytes], ceiling: int, source: str) -> bytes:
+    """A blob that somebody sends, never much more of it than the ceiling.
+
+    Raises:
+        ProtocolError: It is above the ceiling.
+    """
+    content = bytearray()
+    for piece in pieces:
+        content += piece
+        check_size(len(content), ceiling, source)
+    return bytes(content)
+
+
+def check_size(size: int, ceiling: int, source: str) -> None:
+    """Raises `ProtocolError` for more bytes than the ceiling."""
+    if size > ceiling:
+        raise ProtocolError(
+            f"{source} sends more than the {ceiling:,} bytes that the blob's sender has signed, or that this "
+            "side takes of any. They were thrown away."
+        )

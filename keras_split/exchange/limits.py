@@ -27,6 +27,10 @@ class HandoverLimits:
     retry_seconds: float = 60.0
     peer_retry_seconds: float = 3.0
 
+    def ceiling(self, size: int) -> int:
+        """What is read of a blob of which somebody has signed that it has this size."""
+        return min(size, self.max_blob_bytes)
+
     def __post_init__(self) -> None:
         if not 0 < self.call_seconds <= MAX_CALL_SECONDS:
             raise ValueError(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from keras_split.codec import Limits
 from keras_split.errors import BlobMissing, SplitError
-from keras_split.exchange.handover import Handover, Hint
+from keras_split.exchange.handover import Handover, Hint, joined
 from keras_split.exchange.limits import NO_CEILING, HandoverLimits
 from keras_split.exchange.store import StoreHandover
 from keras_split.roles import TRAINER, Caller
@@ -83,18 +83,19 @@ class PeerHandover:
         if self._fallback is not None:
             self._fallback.put(name, blob)
 
-    def get(self, name: str, hint: Hint | None = None) -> bytes:
+    def get(self, name: str, size: int, hint: Hint | None = None) -> bytes:
         """Fetches a blob from its holder, or else from the fallback."""
         if self._own.has(self._run, name):
-            return check_digest(b"".join(self._own.get(self._run, name)), name, str(self._own.path))
+            pieces, source = self._own.get(self._run, name), str(self._own.path)
+            return check_digest(joined(pieces, self._limits.ceiling(size), source), name, source)
         try:
-            return self._fetch(name, hint)
+            return self._fetch(name, size, hint)
         except SplitError as error:
             if self._fallback is None:
                 raise
             # Its bytes are checked as well, so that a peer who lies delays nobody.
             _log.warning("%s The fallback is asked in its place.", error)
-            return self._fallback.get(name, hint)
+            return self._fallback.get(name, size, hint)
 
     def close(self) -> None:
         """Offers nothing more; what was put stays in the folder."""
@@ -102,7 +103,7 @@ class PeerHandover:
         if self._fallback is not None:
             self._fallback.close()
 
-    def _fetch(self, name: str, hint: Hint | None) -> bytes:
+    def _fetch(self, name: str, size: int, hint: Hint | None) -> bytes:
         if hint is None or not hint.address:
             raise BlobMissing(f"Nobody has said which data owner offers the blob {name[:12]}.")
         holder = Caller(TRAINER, hint.holder)
@@ -110,7 +111,7 @@ class PeerHandover:
         retry_seconds = self._limits.peer_retry_seconds
         peer = StoreHandover(hint.address, self._run, connect, self._limits, retry_seconds)
         with contextlib.closing(peer):
-            return peer.get(name)
+            return peer.get(name, size)
 
 
 def _offer(folder: BlobFolder, credentials: Credentials, listen: str) -> Listener:

@@ -12,7 +12,7 @@ import grpc
 from keras_split._proto.v1 import store_pb2 as pb
 from keras_split.codec import CHUNK_BYTES
 from keras_split.errors import ConnectionLost, ProtocolError, from_rpc
-from keras_split.exchange.handover import Hint
+from keras_split.exchange.handover import Hint, check_size, joined
 from keras_split.exchange.limits import HandoverLimits
 from keras_split.store.names import check_digest, check_name, check_run
 from keras_split.transport import STORE, Meter, stub
@@ -55,11 +55,11 @@ class StoreHandover:
         check_digest(blob, check_name(name), "This side")
         self._repeated(lambda channel: self._put(channel, name, blob))
 
-    def get(self, name: str, hint: Hint | None = None) -> bytes:
+    def get(self, name: str, size: int, hint: Hint | None = None) -> bytes:
         """Fetches a blob from the store, whoever made it."""
         del hint
         check_name(name)
-        return self._repeated(lambda channel: self._get(channel, name))
+        return self._repeated(lambda channel: self._get(channel, name, size))
 
     def close(self) -> None:
         """Ends the connection; the next call opens another."""
@@ -74,11 +74,11 @@ class StoreHandover:
             timeout=self._limits.call_seconds,
         )
 
-    def _get(self, channel: grpc.Channel, name: str) -> bytes:
+    def _get(self, channel: grpc.Channel, name: str, size: int) -> bytes:
         request = pb.GetRequest(run=self._run, name=name)
         call = stub(channel, "Get", self.meter, STORE)(request, timeout=self._limits.call_seconds)
         try:
-            blob = _joined(call, self._limits.max_blob_bytes, self._target)
+            blob = _sent(call, self._limits.ceiling(size), self._target)
         finally:
             call.cancel()
         return check_digest(blob, name, self._target)
@@ -117,18 +117,10 @@ def _pieces(blob: pb.Blob, content: bytes) -> Iterator[pb.Piece]:
         yield pb.Piece(data=content[start : start + CHUNK_BYTES])
 
 
-def _joined(pieces: Iterator[pb.Piece], max_bytes: int, source: str) -> bytes:
-    """The blob that a store sends, never more of it than `max_bytes`."""
+def _sent(pieces: Iterator[pb.Piece], ceiling: int, source: str) -> bytes:
+    """The blob that a store sends."""
     first = next(pieces, None)
     if first is None or not first.HasField("blob") or first.data:
         raise ProtocolError(f"{source} answered with something else than a blob.")
-    if first.blob.size > max_bytes:
-        raise ProtocolError(
-            f"{source} offers a blob of {first.blob.size:,} bytes, above the ceiling of {max_bytes:,}."
-        )
-    content = bytearray()
-    for piece in pieces:
-        content += piece.data
-        if len(content) > first.blob.size:
-            raise ProtocolError(f"{source} sends more than the {first.blob.size:,} bytes that it announced.")
-    return bytes(content)
+    check_size(first.blob.size, ceiling, source)
+    return joined((piece.data for piece in pieces), ceiling, source)

@@ -28,11 +28,16 @@ class ClientState:
     def __init__(self, model: keras.Model, halves: Halves):
         self._model = model
         self._halves = halves
-        self.optimizer = model.optimizer
-        if not model.optimizer.built:
-            model.optimizer.build(model.trainable_variables)
-        # What Keras made: statistics, and the optimizer's zeros. The secret gives the rest.
-        self._fresh = self.read()
+        # What Keras made: statistics. The secret gives the rest.
+        self._made = read(self._own())
+        self.compiled()
+
+    def compiled(self) -> None:
+        """The model has a new optimizer, which is still as the compile settings say: the same for all."""
+        optimizer = self._model.optimizer
+        if not optimizer.built:
+            optimizer.build(self._model.trainable_variables)
+        self._fresh = {**self._made, **read(optimizer_variables(optimizer))}
 
     @property
     def size(self) -> int:
@@ -64,12 +69,14 @@ class ClientState:
         return self.read()
 
     def _variables(self) -> dict[str, Any]:
-        own = {
+        return {**self._own(), **optimizer_variables(self._model.optimizer)}
+
+    def _own(self) -> dict[str, Any]:
+        return {
             f"{name}/{path}": variable
             for name, part in self._models()
             for path, variable in named_variables(part).items()
         }
-        return {**own, **optimizer_variables(self.optimizer)}
 
     def _models(self) -> Iterator[tuple[str, Any]]:
         names = ("head", "tail")

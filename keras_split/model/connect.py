@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from keras_split.model.connection import Connection
 from keras_split.model.ownership import Ownership
 from keras_split.model.topology import build_parts
 from keras_split.owners import Places, member_of, way_of
-from keras_split.session import Timeouts, open_session
+from keras_split.session import Session, Timeouts, open_session
 from keras_split.topology import read_offer
 from keras_split.transport import Credentials
 
@@ -87,23 +88,21 @@ def _new(
     membership = member_of(identity, roster, handover)
     if membership is not None:
         timeouts = timeouts or Timeouts(reconnect_seconds=_RESTART_SECONDS)
-    audit = None if audit_log is None else AuditLog(audit_log)
-    session = open_session(target, credentials, audit, insecure=insecure, timeouts=timeouts, limits=limits)
-    joined = session.join()
-    try:
+    given = {"insecure": insecure, "timeouts": timeouts, "limits": limits}
+    with ExitStack() as opened:
+        session, audit = _opened(opened, target, credentials, audit_log, **given)
+        joined = session.join()
         offer = read_offer(joined.topology, joined.digest, joined.settings, custom_layers)
         ask(offer, approve)
         parts = build_parts(offer, custom_layers)
-    except BaseException:
-        session.close()
-        raise
-    connection = Connection(lambda: session, joined.digest)
-    connection.joined()
-    model = owner._of(parts, joined.topology, connection, decoder)
-    model.compile()
-    if membership is not None:
-        way = way_of(membership, target, credentials, insecure=insecure)
-        model._ownership = Ownership(model, model._halves, membership, way, audit)
+        connection = Connection(lambda: session, joined.digest)
+        connection.joined()
+        model = owner._of(parts, joined.topology, connection, decoder)
+        model.compile()
+        if membership is not None:
+            way = opened.enter_context(closing(way_of(membership, target, credentials, insecure=insecure)))
+            model._ownership = Ownership(model, model._halves, membership, way, audit)
+        opened.pop_all()
     return model
 
 
@@ -117,7 +116,21 @@ def _again(
     limits: Limits | None = None,
     audit_log: str | Path | None = None,
 ) -> Any:
-    audit = None if audit_log is None else AuditLog(audit_log)
-    session = open_session(target, credentials, audit, insecure=insecure, timeouts=timeouts, limits=limits)
-    model._halves.move(Connection(lambda: session, digest_of(model._halves.topology)))
+    given = {"insecure": insecure, "timeouts": timeouts, "limits": limits}
+    with ExitStack() as opened:
+        session, _ = _opened(opened, target, credentials, audit_log, **given)
+        model._halves.move(Connection(lambda: session, digest_of(model._halves.topology)))
+        opened.pop_all()
     return model
+
+
+def _opened(
+    opened: ExitStack,
+    target: str,
+    credentials: Credentials | None,
+    audit_log: str | Path | None,
+    **given: Any,
+) -> tuple[Session, AuditLog | None]:
+    """A session and its log, closed again if something fails: the next attempt writes the same log."""
+    audit = None if audit_log is None else opened.enter_context(closing(AuditLog(audit_log)))
+    return opened.enter_context(closing(open_session(target, credentials, audit, **given))), audit

@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from keras_split.callbacks import TurnWatcher
-from keras_split.errors import ConnectionLost, DeadlineExceeded, SplitError, StoreFull, TurnLost
+from keras_split.errors import ConnectionLost, DeadlineExceeded, ServerBusy, SplitError, StoreFull, TurnLost
 from keras_split.model import refusals
 from keras_split.model.ownership import Ownership
 from keras_split.model.takes_turns import TakesTurns
@@ -22,7 +22,7 @@ from keras_split.owners import Taken, Trained
 
 _log = logging.getLogger(__name__)
 # Somebody will make room on a full disk, as somebody mends a line.
-_RECOVERABLE = (ConnectionLost, DeadlineExceeded, StoreFull, TurnLost)
+_RECOVERABLE = (ConnectionLost, DeadlineExceeded, ServerBusy, StoreFull, TurnLost)
 # In a row, without a commit in between: what fails so often will go on failing.
 _MOST_FAILURES = 10
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 10.0

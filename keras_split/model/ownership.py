@@ -19,7 +19,7 @@ class Ownership:
     """A split model's membership in a run, and its state there.
 
     Args:
-        model: The split model.
+        model: The split model, just compiled.
         halves: The model's.
         membership: Who the client is.
         handover: The way of the envelopes.
@@ -34,13 +34,13 @@ class Ownership:
         handover: Handover,
         audit: AuditLog | None = None,
     ):
-        self._model = model
         self._halves = halves
         self._membership = membership
         self._handover = handover if audit is None else AuditedHandover(handover, audit)
         self._audit = audit
         self._owner: DataOwner | None = None
-        self._state: ClientState | None = None
+        # At once: what a user sets before the first turn is no part of what all members begin with.
+        self.state = ClientState(model, halves)
 
     @property
     def owner(self) -> DataOwner:
@@ -53,17 +53,10 @@ class Ownership:
                 self._handover,
                 self._halves.session,
                 Agreed(joined.digest, digest_of(joined.settings or {})),
-                lambda secret: self.state.expand(secret),
+                self.state.expand,
                 self.state.size,
             )
         return self._owner
-
-    @property
-    def state(self) -> ClientState:
-        """The client's; another one after each `compile`, which makes a new optimizer."""
-        if self._state is None or self._state.optimizer is not self._model.optimizer:
-            self._state = ClientState(self._model, self._halves)
-        return self._state
 
     def take(self, tell: Callable[[Waiting], None]) -> Taken:
         """Waits for the turn, and goes to the state that the last holder left."""

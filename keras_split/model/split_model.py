@@ -185,6 +185,8 @@ class SplitModel(BatchSteps):
             auto_scale_loss=auto_scale_loss,
         )
         self._halves.settle(common_settings(self.get_compile_config()))
+        if self._ownership is not None:
+            self._ownership.state.compiled()
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Restores what `get_compile_config` wrote; the server is not asked until it is needed."""

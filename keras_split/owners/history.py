@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_split.crypto import Header, Link, Pin, Trained, open_envelope, seal
-from keras_split.errors import DamagedEnvelope, MissingLinks
+from keras_split.errors import DamagedEnvelope, MissingLinks, NotFinite
 from keras_split.exchange import Handover, Hint
 from keras_split.owners.agreed import Agreed
 from keras_split.owners.membership import Membership
@@ -80,10 +80,8 @@ class History:
         Raises:
             SplitError: An envelope cannot be had, or does not hold what it says.
         """
-        new = [link for link in links if link.header.number > self.number]
-        whole = [at for at, link in enumerate(new) if link.header.kind != "delta"]
-        path = new[whole[-1] :] if whole else new
-        if path and not whole and path[0].header.number != self.number + 1:
+        path = from_newest_whole([link for link in links if link.header.number > self.number])
+        if path and _is_delta(path[0]) and path[0].header.number != self.number + 1:
             raise MissingLinks(
                 "The server left out the envelopes between this member's state and the newest."
             )
@@ -103,7 +101,11 @@ class History:
             state: This client's.
             moment: Now.
             agreed: Digests of topology and settings.
+
+        Raises:
+            NotFinite: The state is one that no other member would use.
         """
+        _check_own(state)
         base = state_digest(self.state)
         if self._needs_full():
             return self._sealed("full", dump(state), base, state, moment, agreed)
@@ -113,7 +115,7 @@ class History:
         """What this member has handed over is the run's state now."""
         self._membership.pinned.advance(Pin.of(link, link.header.trained))
         self._head, self.state = link, state
-        if link.header.kind != "delta":
+        if not _is_delta(link):
             self._whole = link.header.number
 
     def _needs_full(self) -> bool:
@@ -147,7 +149,7 @@ class History:
     def _go_to(self, link: Link, addresses: dict[str, str]) -> None:
         header = link.header
         hint = Hint(header.sender, addresses.get(header.sender, ""))
-        blob = self._handover.get(link.blob, hint)
+        blob = self._handover.get(link.blob, link.size, hint)
         roster = self._membership.at(header.roster_epoch)
         payload = open_envelope(self._membership.identity, roster, link, blob)
         state = self._unpacked(header.kind, payload)
@@ -158,7 +160,7 @@ class History:
             )
         _check_finite(state, header.sender)
         self._head, self.state = link, state
-        if header.kind != "delta":
+        if not _is_delta(link):
             self._whole = header.number
 
     def _unpacked(self, kind: str, payload: bytes) -> Bundle:
@@ -172,10 +174,39 @@ class History:
             raise DamagedEnvelope(f"A member's sealed state cannot be used: {error}") from None
 
 
+def from_newest_whole(links: Sequence[Link]) -> list[Link]:
+    """Those from the newest on whose state can be had without another's; all if there is none."""
+    whole = [at for at, link in enumerate(links) if not _is_delta(link)]
+    return list(links[whole[-1] :] if whole else links)
+
+
+def _is_delta(link: Link) -> bool:
+    return link.header.kind == "delta"
+
+
+def _check_own(state: Bundle) -> None:
+    # Once it is committed, every other member would meet it for ever, and the run would be over.
+    name = _not_finite(state)
+    if name is not None:
+        raise NotFinite(
+            f"{name!r} of this client's state holds NaN or infinity, so that it is not handed over: the next "
+            "`fit`, of whichever member, goes on from the last commit. Lower the learning rate, clip "
+            "gradients, or look at the batches; a server with `--nan refuse` stops at the step that fails."
+        )
+
+
 def _check_finite(state: Bundle, sender: str) -> None:
+    name = _not_finite(state)
+    if name is not None:
+        raise DamagedEnvelope(
+            f"{name!r} in the state of {sender!r} is not finite: that member's training has failed, and it "
+            "handed over all the same. Do not go on, and ask that member's people why."
+        )
+
+
+def _not_finite(state: Bundle) -> str | None:
+    """Name of an array that holds NaN or infinity."""
     for name, array in state.items():
         if array.dtype.kind not in "iub" and not np.isfinite(array.astype(np.float64)).all():
-            raise DamagedEnvelope(
-                f"{name!r} in the state of {sender!r} is not finite: that member's training has failed, and "
-                "it handed over all the same. Have the server refuse such steps (`--nan refuse`)."
-            )
+            return name
+    return None

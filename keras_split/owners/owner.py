@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import cast
 
 from keras_split._proto.v1 import split_pb2 as pb
-from keras_split.crypto import Link, Pin, Trained, verify_chain
-from keras_split.errors import ProtocolError, RollbackDetected
+from keras_split.crypto import Link, Trained
+from keras_split.errors import MissingLinks, ProtocolError, RollbackDetected
 from keras_split.exchange import Handover
 from keras_split.owners.agreed import Agreed
 from keras_split.owners.history import History, Moment
 from keras_split.owners.membership import Membership
+from keras_split.owners.shown import Shown
 from keras_split.owners.waiting import Waiting
 from keras_split.session import Session
 from keras_split.state import Bundle, Ticket
@@ -22,8 +23,8 @@ from keras_split.turns import Quota, Unit
 _QUICKEST_POLL_SECONDS, _SLOWEST_POLL_SECONDS = 0.05, 2.0
 # So that noticing that a turn has ended takes no more than this share of the turn.
 _POLL_SHARE = 0.1
-# Of some hundred bytes each.
-_MOST_LINKS = 1_000_000
+# What no run comes to, and no link can hold.
+_MOST_TURNS = 1 << 52
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class DataOwner:
         self._session = session
         self._agreed = agreed
         self._history = History(membership, handover, expand, max_state_bytes)
+        self._shown = Shown(membership, agreed, lambda request: session().ask_for_turn(request))
 
     @property
     def last_commit(self) -> Ticket:
@@ -90,14 +92,15 @@ class DataOwner:
             SplitError: The server or the envelopes cannot be reached.
         """
         reply = self._granted(tell)
+        turn, quota = _read_turn(reply), _read_quota(reply)
         self._learn(reply)
         self._session().take_turn(self.membership.identity.name, self._history.version)
-        if not reply.commits:
-            self._begin(reply.turn)
+        if self._history.number < 0:
+            self._begin(turn)
         return Taken(
-            reply.turn,
+            turn,
             reply.used,
-            _read_quota(reply),
+            quota,
             reply.commit_every,
             self._trained(),
             self._history.state,
@@ -128,6 +131,8 @@ class DataOwner:
         link, blob = self._history.next(state, moment, self._agreed)
         self._hand_over(link, blob, ends=ends, used=used)
         self._history.accept(link, state)
+        if ends:
+            self._end_calls()
 
     def leave(self, *, is_done: bool) -> None:
         """Is not waited for from now on; what was not committed is taken back.
@@ -140,12 +145,33 @@ class DataOwner:
         self._session().end_turn()
         self._session().ask_for_turn(pb.TurnRequest(member=self.membership.identity.name, leaves=True))
 
+    def _end_calls(self) -> None:
+        """A member without a turn costs the server no open call, however many of them wait."""
+        self._session().end_turn()
+        self._session().end_inference()
+
     def _learn(self, reply: pb.TurnReply) -> None:
         if reply.roster:
             self.membership.learn(reply.roster)
-        self._history.follow(self._links(reply), dict(reply.addresses))
+        self._history.follow(self._shown.links(reply), dict(reply.addresses))
+        self._check_commits(reply.commits)
+
+    def _check_commits(self, commits: int) -> None:
+        """A run begins once: where nobody has committed anything, and this member knows of nothing."""
+        if commits and self._history.number < 0:
+            raise MissingLinks(
+                f"The server counts {commits} commits of the run, and shows no link of them. Has it lost a "
+                "part of its folder? Restore it from its backup."
+            )
+        if not commits and self._history.number >= 0:
+            raise RollbackDetected(
+                "The server says that nothing of the run has been committed yet, and this member has seen "
+                f"link {self._history.number}. Has the server lost its folder? Restore it from its backup."
+            )
 
     def _granted(self, tell: Callable[[Waiting], None]) -> pb.TurnReply:
+        # A callback may have predicted since the last commit.
+        self._end_calls()
         since = time.monotonic()
         while True:
             reply = self._session().ask_for_turn(self._request(self._history.number))
@@ -165,31 +191,6 @@ class DataOwner:
             epochs=len(self.membership.rosters),
         )
 
-    def _links(self, reply: pb.TurnReply) -> list[Link]:
-        """All that the server shows, verified and pinned before anything of it is used."""
-        links = list(map(Link.read, reply.links))
-        while reply.more_links and len(links) < _MOST_LINKS:
-            at = links[-1].header.number + 1
-            page = self._request(at)
-            page.pinned, page.looks = at, True
-            reply = self._session().ask_for_turn(page)
-            links += map(Link.read, reply.links)
-        self._verify(links)
-        return links
-
-    def _verify(self, links: list[Link]) -> None:
-        pinned, membership = self.membership.pinned, self.membership
-        known, agreed = pinned.read(), self._agreed
-        if known is not None and not links:
-            raise RollbackDetected(
-                "The server shows nothing of the run's history, and this member has seen some of it. Has the "
-                "server lost its folder? Restore it from its backup."
-            )
-        new = verify_chain(links, known, membership.rosters, membership.run, agreed.topology, agreed.settings)
-        if new:
-            own = [link.header.trained for link in new if link.header.sender == membership.identity.name]
-            pinned.advance(Pin.of(new[-1], own[-1] if own else self._trained()))
-
     def _trained(self) -> Trained:
         pin = self.membership.pinned.read()
         return Trained() if pin is None else pin.trained
@@ -204,6 +205,15 @@ class DataOwner:
         # Durable before the commit: a commit whose envelope nobody has would end the run.
         self._handover.put(link.blob, blob)
         self._session().commit(pb.Commit(link=link.to_bytes(), ends=ends, used=used))
+
+
+def _read_turn(reply: pb.TurnReply) -> int:
+    if not 0 < reply.turn <= _MOST_TURNS:
+        raise ProtocolError(
+            "The server grants a turn of a number that no run comes to. Do both sides run the same version? "
+            f"Received: turn={reply.turn}."
+        )
+    return reply.turn
 
 
 def _read_quota(reply: pb.TurnReply) -> Quota:

@@ -226,7 +226,7 @@ class Run:
             more_links=bool(links) and links[-1].header.number < last,
             roster=roster,
             addresses=dict(self._addresses),
-            commits=self._count(),
+            commits=last + 1,
         )
 
     def _first(self, request: pb.TurnRequest, last: int) -> int:

@@ -1,4 +1,4 @@
-"""Asking again for a while after a connection broke."""
+"""Asking again for a while after what passes, such as a connection that broke."""
 
 from __future__ import annotations
 
@@ -6,28 +6,31 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from keras_split.errors import ConnectionLost
+from keras_split.errors import ConnectionLost, SplitError
 
 _PAUSE_SECONDS = 0.2
 
 T = TypeVar("T")
 
 
-def persistently(ask: Callable[[], T], seconds: float) -> T:
+def persistently(
+    ask: Callable[[], T], seconds: float, passing: tuple[type[SplitError], ...] = (ConnectionLost,)
+) -> T:
     """Returns the answer.
 
     Args:
         ask: Asks once, over a new connection if the last one broke.
         seconds: For how long to try, from the first loss: a long step must leave time to ask again.
+        passing: What is worth asking again.
 
     Raises:
-        SplitError: What asking failed with in the end. Only lost connections are worth asking again.
+        SplitError: What asking failed with in the end.
     """
     give_up = 0.0
     while True:
         try:
             return ask()
-        except ConnectionLost:
+        except passing:
             now = time.monotonic()
             give_up = give_up or now + seconds
             if now > give_up:

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.codec import Limits
-from keras_split.errors import ConnectionLost
+from keras_split.errors import ConnectionLost, SplitError
 from keras_split.peer import check_peer, this_peer
 from keras_split.session.conversation import Conversation
 from keras_split.session.joined import Joined
@@ -95,9 +95,9 @@ class Remote:
         self._known.clear()
         return self._line.converse(name)
 
-    def persistently(self, ask: Callable[[], T]) -> T:
-        """Asks again, over a new connection, for a while after one broke."""
-        return persistently(ask, self.timeouts.reconnect_seconds)
+    def persistently(self, ask: Callable[[], T], *passing: type[SplitError]) -> T:
+        """Asks again, over a new connection, for a while after one broke; likewise after what else passes."""
+        return persistently(ask, self.timeouts.reconnect_seconds, (ConnectionLost, *passing))
 
     def hang_up(self) -> None:
         """The next call connects anew."""

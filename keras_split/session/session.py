@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.codec import Limits
-from keras_split.errors import ProtocolError
+from keras_split.errors import ProtocolError, ServerBusy
 from keras_split.session.inference import Inference
 from keras_split.session.joined import Joined
 from keras_split.session.position import Position
@@ -173,7 +173,8 @@ class Session:
         """Asks whose turn it is in a run of several data owners, and takes it if it is this one's."""
         request.model, request.topology_digest = self._remote.model, self._remote.digest
         seconds = self._remote.timeouts.join_seconds
-        return self._remote.persistently(lambda: self._remote.call("Turn", request, seconds))
+        # Whoever waits among many must not be thrown out since all of them ask at this moment.
+        return self._remote.persistently(lambda: self._remote.call("Turn", request, seconds), ServerBusy)
 
     def take_turn(self, member: str, version: int) -> None:
         """Begins a turn that has been granted, at the last commit of the run."""

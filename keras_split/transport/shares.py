@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Hashable, Iterator
 
-from keras_split.errors import Refused
+from keras_split.errors import ServerBusy
 
 
 class Shares:
@@ -33,7 +33,7 @@ class Shares:
                 there is the total alone.
 
         Raises:
-            Refused: There are as many as there may be.
+            ServerBusy: There are as many as there may be.
         """
         self.take(client)
         try:
@@ -45,12 +45,12 @@ class Shares:
         """As `one`, for calls that end elsewhere."""
         with self._lock:
             if self._taken.total() >= self._total:
-                raise Refused(
+                raise ServerBusy(
                     f"This server is at its limit: {self._total} calls in flight. Try again later, or raise "
                     "its `--max-calls`."
                 )
             if client is not None and self._taken[client] >= self._each:
-                raise Refused(
+                raise ServerBusy(
                     f"{client} has {self._each} calls in flight, as many as one client may have here. Close "
                     "models that are not in use, or raise the server's `--max-calls-per-client`."
                 )

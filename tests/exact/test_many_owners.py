@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 
 import keras
+import numpy as np
 import pytest
 
 import keras_split
 from keras_split import Credentials, SplitModel
-from keras_split.errors import Refused, VersionMismatch
+from keras_split.errors import NotFinite, Refused, VersionMismatch
 from keras_split.partition import named_variables, partition
 from keras_split.state import optimizer_variables, read, write
 from support import bodies, by_hand
@@ -95,6 +97,59 @@ def test_a_member_keeps_what_was_trained_and_predicts_with_it_as_one_machine(ser
             with pytest.raises(Refused, match="nobody goes back to other weights"):
                 getattr(owners.newest(), goes_back)(tmp_path / "older.keras")
         assert_same_arrays({"": owners.newest().predict(x, verbose=0)}, {"": found}, "after a refusal")
+
+
+def test_a_run_begins_as_the_servers_settings_say_whatever_a_member_has_set_before(server, tmp_path):
+    trial, (x, y) = Trial((8, 8), epochs=1), bodies.data()
+    with owners_of(trial, server, tmp_path) as owners:
+        first, second = owners.splits
+        first.optimizer.learning_rate = 0.5
+        second.compile(metrics=["accuracy"])
+        second.optimizer.learning_rate = 0.25
+        second.head.set_weights([each + 1 for each in second.head.get_weights()])
+        owners.train(x, y)
+        assert_as_one_machine(owners, owners.first_state(), x, y)
+
+
+def test_a_member_whose_training_diverged_hands_nothing_over_and_trains_again(server, tmp_path):
+    trial, (x, y) = Trial((8, 8), epochs=1), bodies.data()
+    with owners_of(trial, server, tmp_path) as owners:
+        with pytest.raises(NotFinite, match="not handed over"):
+            owners.splits[0].fit(np.full_like(x[:8], np.nan), y[:8], shuffle=False, verbose=0)
+        for split, rows in zip(owners.splits, trial.shards, strict=True):
+            split.fit(x[rows], y[rows], batch_size=trial.batch, shuffle=False, verbose=0)
+        assert_as_one_machine(owners, owners.first_state(), x, y)
+
+
+class CallsOfWaiting(keras_split.callbacks.TurnWatcher):
+    """What a member keeps open at the server while the turn is another's."""
+
+    def __init__(self, split):
+        super().__init__()
+        self.split = split
+        self.open = []
+
+    def on_turn_wait(self, waiting):
+        self.open.append(set(self.split._halves.session()._remote.streams))
+
+    def on_turn_end(self, turn):
+        self.split.predict(bodies.data()[0][:1], verbose=0)
+
+
+# The other one trains while this one predicts.
+@pytest.mark.filterwarnings("ignore:The server's half has seen")
+def test_a_member_that_waits_has_no_call_open_whatever_it_did_in_its_turn(server, tmp_path):
+    trial, (x, y) = Trial((8, 8)), bodies.data()
+    with owners_of(trial, server, tmp_path) as owners, ThreadPoolExecutor() as threads:
+        watchers = list(map(CallsOfWaiting, owners.splits))
+
+        def fit(watcher, rows):
+            given = {"epochs": trial.epochs, "validation_data": (x, y), "shuffle": False, "verbose": 0}
+            watcher.split.fit(x[rows], y[rows], callbacks=[watcher], **given)
+
+        list(threads.map(fit, watchers, trial.shards))
+    waited = list(chain.from_iterable(each.open for each in watchers))
+    assert waited and not any(waited)
 
 
 @pytest.mark.parametrize("second_cut", ["", by_hand.SECOND_CUT], ids=["labels shared", "label-free"])

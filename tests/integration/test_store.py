@@ -67,9 +67,9 @@ def wait_for(condition):
 def test_what_was_put_over_tls_comes_back(handover):
     handover.put(name_of(BLOB), BLOB)
     handover.put(name_of(BLOB), BLOB)
-    assert handover.get(name_of(BLOB)) == BLOB
+    assert handover.get(name_of(BLOB), len(BLOB)) == BLOB
     with pytest.raises(BlobMissing):
-        handover.get("0" * 64)
+        handover.get("0" * 64, 1)
 
 
 def test_ceilings_of_the_command_hold(handover):
@@ -81,7 +81,7 @@ def test_ceilings_of_the_command_hold(handover):
             blob = number.to_bytes(1, "big") * 8 * MIB
             handover.put(name_of(blob), blob)
     first = bytes(8 * MIB)
-    assert handover.get(name_of(first)) == first
+    assert handover.get(name_of(first), len(first)) == first
 
 
 def test_health_checks_know_the_store(store, pki):
@@ -143,11 +143,11 @@ def test_a_store_that_is_killed_in_the_midst_of_a_put_has_no_half_blob(tmp_path)
         assert store.port == port
         assert store.files() == {f"{RUN}/{name_of(OTHER)}"}
         with contextlib.closing(store.handover()) as handover:
-            assert handover.get(name_of(OTHER)) == OTHER
+            assert handover.get(name_of(OTHER), len(OTHER)) == OTHER
             with pytest.raises(BlobMissing):
-                handover.get(name_of(BLOB))
+                handover.get(name_of(BLOB), len(BLOB))
             handover.put(name_of(BLOB), BLOB)
-            assert handover.get(name_of(BLOB)) == BLOB
+            assert handover.get(name_of(BLOB), len(BLOB)) == BLOB
 
 
 def _writing(store: Store) -> list[Path]:
@@ -168,7 +168,7 @@ def test_a_put_waits_for_a_store_that_is_started_again(tmp_path):
     putting.start()
     with Store(None, tmp_path, port=port) as store, contextlib.closing(handover):
         putting.join(PATIENCE_SECONDS)
-        assert outcome == [None] and handover.get(name_of(BLOB)) == BLOB
+        assert outcome == [None] and handover.get(name_of(BLOB), len(BLOB)) == BLOB
         assert store.files() == {f"{RUN}/{name_of(BLOB)}"}
 
 
@@ -202,10 +202,10 @@ def test_what_was_put_to_s3_comes_back(bucket, size):
     handover, folder = bucket
     blob = os.urandom(size)
     with pytest.raises(BlobMissing):
-        handover.get(name_of(blob))
+        handover.get(name_of(blob), len(blob))
     handover.put(name_of(blob), blob)
     handover.put(name_of(blob), blob)
-    assert handover.get(name_of(blob)) == blob
+    assert handover.get(name_of(blob), len(blob)) == blob
     assert handover._files.cat_file(f"{folder}/{name_of(blob)}") == blob
 
 
@@ -214,9 +214,9 @@ def test_an_s3_object_that_was_changed_is_refused_and_may_be_put_anew(bucket):
     handover.put(name_of(BLOB), BLOB)
     handover._files.pipe_file(f"{folder}/{name_of(BLOB)}", BLOB[:-1] + b"?")
     with pytest.raises(ProtocolError, match="other bytes"):
-        handover.get(name_of(BLOB))
+        handover.get(name_of(BLOB), len(BLOB))
     handover.put(name_of(BLOB), BLOB)
-    assert handover.get(name_of(BLOB)) == BLOB
+    assert handover.get(name_of(BLOB), len(BLOB)) == BLOB
 
 
 def test_a_bucket_that_is_not_there_is_an_error_of_ours(s3):
@@ -257,12 +257,12 @@ def bob(members, tmp_path):
 
 def test_a_blob_goes_from_one_process_to_another(alice, bob):
     assert isinstance(bob(), PeerHandover)
-    assert bob().get(name_of(BLOB), Hint("alice", alice.address)) == BLOB
+    assert bob().get(name_of(BLOB), len(BLOB), Hint("alice", alice.address)) == BLOB
 
 
 def test_a_process_with_another_members_certificate_is_refused(alice, bob):
     with pytest.raises(AuthenticationFailed, match="should be keras-split://trainer/carol"):
-        bob().get(name_of(BLOB), Hint("carol", alice.address))
+        bob().get(name_of(BLOB), len(BLOB), Hint("carol", alice.address))
 
 
 def test_the_servers_certificate_is_refused_by_a_peers_port(alice, members):
@@ -275,7 +275,7 @@ def test_the_servers_certificate_is_refused_by_a_peers_port(alice, members):
 
 
 def test_a_peer_tells_nobody_that_somebody_looked_at_its_certificate(alice, bob):
-    bob().get(name_of(BLOB), Hint("alice", alice.address))
+    bob().get(name_of(BLOB), len(BLOB), Hint("alice", alice.address))
     assert "andshake" not in alice.log
 
 
@@ -284,10 +284,10 @@ def test_when_a_peer_was_killed_its_blob_comes_from_the_fallback(members, bob, t
         hint = Hint("alice", alice.address)
         share = f"file://{tmp_path}/share"
         helped, alone = bob(fallback=share), bob()
-        assert alone.get(name_of(OTHER), hint) == OTHER
+        assert alone.get(name_of(OTHER), len(OTHER), hint) == OTHER
         open_handover(share, RUN, None).put(name_of(OTHER), OTHER)
         alice.kill()
         alice.wait()
     with pytest.raises(ConnectionLost):
-        alone.get(name_of(OTHER), hint)
-    assert helped.get(name_of(OTHER), hint) == OTHER
+        alone.get(name_of(OTHER), len(OTHER), hint)
+    assert helped.get(name_of(OTHER), len(OTHER), hint) == OTHER

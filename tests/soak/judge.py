@@ -45,7 +45,7 @@ def _beginning(split: Any, folder: Path) -> Bundle:
     """What the run's secret expands to."""
     link = Link.read(next(iter(sorted((folder / "links").glob("*.link")))).read_bytes())
     owner = split._ownership.owner
-    membership, blob = owner.membership, owner._handover.get(link.blob)
+    membership, blob = owner.membership, owner._handover.get(link.blob, link.size)
     secret = open_envelope(membership.identity, membership.roster, link, blob)
     now = split._ownership.state.read()
     start = split._ownership.state.expand(secret)

@@ -172,7 +172,7 @@ class Owners:
             self._files.identities[self.trial.names[0]],
             read_rosters(self._files.roster.read_text())[-1],
             link,
-            ownership.owner._handover.get(link.blob),
+            ownership.owner._handover.get(link.blob, link.size),
         )
         return ownership.state.expand(secret)
 

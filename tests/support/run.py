@@ -105,7 +105,7 @@ def client_state_at_the_beginning(server: RunServer, blobs, name: str, split) ->
     """What the run's secret expands to, for a member that may open it."""
     link = server.links()[0]
     roster = read_rosters(server.files.roster.read_text())[-1]
-    secret = open_envelope(server.files.identities[name], roster, link, blobs(link.blob))
+    secret = open_envelope(server.files.identities[name], roster, link, blobs(link.blob, link.size))
     return ClientState(split, split._halves).expand(secret)
 
 

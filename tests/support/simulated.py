@@ -147,7 +147,7 @@ class Blobs:
         if self._faults.strike():
             raise Killed
 
-    def get(self, name: str, hint: object = None) -> bytes:
+    def get(self, name: str, size: int, hint: object = None) -> bytes:
         if self._faults.strike():
             raise ConnectionLost("The store is gone for a moment.")
         if name not in self._disk.blobs:
@@ -235,6 +235,9 @@ class Session:
 
     def end_turn(self) -> None:
         self._server.streams.pop(self._member, None)
+
+    def end_inference(self) -> None:
+        """There is none here."""
 
     def _over_the_line(self, ask: Any) -> Any:
         if self._faults.strike():

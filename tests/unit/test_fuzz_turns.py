@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from itertools import chain, repeat
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,31 +13,36 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from keras_split._proto.v1 import split_pb2 as pb
-from keras_split.crypto import Identity, create_roster, read_rosters
+from keras_split.crypto import read_rosters
 from keras_split.errors import ProtocolError, SplitError
-from keras_split.owners import Agreed, DataOwner, Membership, Places, Waiting
+from keras_split.owners import Waiting
 from keras_split.owners.owner import _read_quota
 from keras_split.server.links import Links
 from keras_split.server.run import Run
 from keras_split.server.run_options import RunOptions
 from keras_split.state import Shelf
+from support.history import AGREED, ROSTER, history_of, membership_in, owner_before
 
-IDENTITY = Identity.generate("a", post_quantum=False)
-ROSTER = create_roster([IDENTITY.member], [IDENTITY.member], signers=[IDENTITY])
-TOPOLOGY, SETTINGS = "1" * 64, "2" * 64
+COUNT = 5
+with tempfile.TemporaryDirectory() as maker:
+    LINKS, BLOBS = history_of(COUNT, Path(maker))
 IN_A_FOLDER = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 INT64 = st.integers(-(2**63), 2**63 - 1)
 
+UINT64 = st.integers(0, 2**64 - 1)
+HONEST = [link.to_bytes() for link in LINKS]
+PAGES = st.tuples(st.integers(0, COUNT), st.integers(0, COUNT)).map(lambda ends: HONEST[slice(*ends)])
 REPLIES = st.builds(
     pb.TurnReply,
-    turn=st.integers(0, 2**64 - 1),
+    turn=st.integers(0, 9) | UINT64,
     used=st.floats(),
-    quota=st.floats(),
+    quota=st.just(1.0) | st.floats(),
     unit=st.sampled_from(["steps", "epochs", "seconds", "", "x" * 99]) | st.text(max_size=9),
-    commit_every=st.integers(0, 2**64 - 1),
-    links=st.lists(st.binary(max_size=99), max_size=3),
+    commit_every=UINT64,
+    links=PAGES | st.lists(st.sampled_from(HONEST) | st.binary(max_size=99), max_size=3),
+    more_links=st.booleans(),
     roster=st.just(ROSTER) | st.text(max_size=99),
-    commits=st.integers(0, 2**64 - 1),
+    commits=st.integers(0, COUNT) | UINT64,
 )
 NO_LENGTHS = [
     (0.0, "steps"),
@@ -47,23 +53,21 @@ NO_LENGTHS = [
 ]
 
 
-class Understood(Exception):
-    """The client goes on with the reply."""
-
-
 @IN_A_FOLDER
-@given(reply=REPLIES)
-def test_any_reply_about_a_turn_is_understood_or_refused(tmp_path: Path, reply: pb.TurnReply) -> None:
-    def begin(*position: Any) -> None:
-        raise Understood
-
-    session: Any = SimpleNamespace(ask_for_turn=lambda request: reply, take_turn=begin, version=0)
-    handover: Any = SimpleNamespace(address="")
-    membership = Membership(IDENTITY, ROSTER, Places(folder=tmp_path))
-    agreed = Agreed(TOPOLOGY, SETTINGS)
-    owner = DataOwner(membership, handover, lambda: session, agreed, lambda secret: {}, 64)
-    with pytest.raises((SplitError, Understood)):
-        owner.take(lambda waiting: None)
+@given(replies=st.lists(REPLIES, min_size=1, max_size=4), known=st.sampled_from([None, *LINKS]))
+def test_any_replies_about_a_turn_are_understood_or_refused(tmp_path: Path, replies, known) -> None:
+    member = membership_in(Path(tempfile.mkdtemp(dir=tmp_path)), known)
+    said: Iterator[pb.TurnReply] = chain(replies, repeat(replies[-1]))
+    owner, commits = owner_before(lambda request: next(said), BLOBS, member)
+    try:
+        state = owner.take(lambda waiting: None).state
+    except SplitError:
+        assert not commits
+    else:
+        assert set(state) == {"head"}
+    pin = member.pinned.read()
+    if known is not None:
+        assert pin is not None and pin.number >= known.header.number and not commits
 
 
 @pytest.mark.parametrize(("quota", "unit"), NO_LENGTHS)
@@ -81,7 +85,14 @@ def test_only_names_of_members_are_shown() -> None:
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     options = RunOptions(ROSTER, read_rosters(ROSTER))
-    made = Run(options, TOPOLOGY, SETTINGS, Links(tmp_path / "links"), Shelf(tmp_path / "commits"), 60.0)
+    made = Run(
+        options,
+        AGREED.topology,
+        AGREED.settings,
+        Links(tmp_path / "links"),
+        Shelf(tmp_path / "commits"),
+        60.0,
+    )
     made.begin(lambda: {"body": np.array(0)})
     return made
 

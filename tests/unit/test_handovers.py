@@ -158,25 +158,25 @@ def handover(request, serve, reach, peer, tmp_path):
 def test_what_was_put_comes_back_and_may_be_put_again(handover):
     for _ in range(2):
         handover.put(name_of(BLOB), BLOB)
-        assert handover.get(name_of(BLOB)) == BLOB
+        assert handover.get(name_of(BLOB), len(BLOB)) == BLOB
 
 
 def test_a_blob_that_nobody_has_put_is_missing(handover):
     handover.put(name_of(BLOB), BLOB)
     with pytest.raises(BlobMissing):
-        handover.get(name_of(OTHER))
+        handover.get(name_of(OTHER), len(OTHER))
 
 
 def test_bytes_that_are_not_the_names_are_not_put(handover):
     with pytest.raises(ProtocolError):
         handover.put(name_of(BLOB), OTHER)
     with pytest.raises(BlobMissing):
-        handover.get(name_of(BLOB))
+        handover.get(name_of(BLOB), len(BLOB))
 
 
 @pytest.mark.parametrize("name", ["", "../" * 22, name_of(BLOB).upper(), name_of(BLOB)[1:]])
 def test_a_name_that_is_no_digest_is_refused(handover, name):
-    for call in (lambda: handover.put(name, BLOB), lambda: handover.get(name)):
+    for call in (lambda: handover.put(name, BLOB), lambda: handover.get(name, len(BLOB))):
         with pytest.raises(ProtocolError):
             call()
 
@@ -203,15 +203,16 @@ def announced(size):
     [
         ([announced(8), pb.Piece(data=b"12345678")], "other bytes than those"),
         ([announced(8), pb.Piece(data=b"1234")], "or not all of them"),
-        ([announced(8), pb.Piece(data=b"12345678"), pb.Piece(data=b"9")], "more than the 8 bytes"),
-        ([announced(1 << 50)], "above the ceiling of 2,097,152"),
+        ([announced(8), pb.Piece(data=BLOB), pb.Piece(data=b"9")], "more than the 1,048,653 bytes"),
+        ([announced(len(BLOB) + 1)], "more than the 1,048,653 bytes"),
+        ([announced(1 << 50)], "more than the 1,048,653 bytes"),
         ([pb.Piece(data=b"12345678")], "something else than a blob"),
         ([], "something else than a blob"),
     ],
 )
 def test_a_store_that_lies_is_refused(serve, reach, pieces, reason):
     with pytest.raises(ProtocolError, match=reason):
-        reach(serve(Liar(*pieces))).get(name_of(BLOB))
+        reach(serve(Liar(*pieces))).get(name_of(BLOB), len(BLOB))
 
 
 class Shaky:
@@ -250,7 +251,7 @@ def test_a_put_and_a_get_are_repeated_after_the_connection_broke(serve, reach, k
     patient.put(name_of(BLOB), BLOB)
     assert shaky.failures < 0
     shaky.failures = 2
-    assert patient.get(name_of(BLOB)) == BLOB
+    assert patient.get(name_of(BLOB), len(BLOB)) == BLOB
 
 
 def test_a_store_that_stays_away_is_a_lost_connection(serve, reach, kept):
@@ -357,17 +358,18 @@ def test_what_a_broken_put_has_left_is_written_over(url):
     handover = FileHandover(url, RUN, LIMITS)
     fsspec.filesystem("memory").pipe_file(f"/a/share/{RUN}/{name_of(BLOB)}", BLOB[:100])
     with pytest.raises(ProtocolError, match="other bytes"):
-        handover.get(name_of(BLOB))
+        handover.get(name_of(BLOB), len(BLOB))
     handover.put(name_of(BLOB), BLOB)
-    assert handover.get(name_of(BLOB)) == BLOB
+    assert handover.get(name_of(BLOB), len(BLOB)) == BLOB
 
 
 def test_a_file_system_that_keeps_other_bytes_is_found_out_by_the_put(unsafe_files):
-    with pytest.raises(ProtocolError, match="other bytes"):
+    with pytest.raises(ProtocolError, match="more than the 1,048,653 bytes"):
         unsafe(damage=b"!").put(name_of(BLOB), BLOB)
 
 
-def test_no_more_than_the_ceiling_is_read_of_a_file(monkeypatch):
+@pytest.mark.parametrize("signed", [100, LIMITS.max_blob_bytes, LIMITS.max_blob_bytes + 100])
+def test_no_more_than_was_signed_and_may_be_is_read_of_a_file(monkeypatch, signed):
     handover = FileHandover("memory://a/share", RUN, LIMITS)
     large = bytes(LIMITS.max_blob_bytes + 100)
     fsspec.filesystem("memory").pipe_file(f"/a/share/{RUN}/{name_of(large)}", large)
@@ -379,9 +381,29 @@ def test_no_more_than_the_ceiling_is_read_of_a_file(monkeypatch):
         return content
 
     monkeypatch.setattr(MemoryFileSystem, "cat_file", counting)
-    with pytest.raises(ProtocolError, match="above this side's ceiling"):
-        handover.get(name_of(large))
-    assert lengths == [LIMITS.max_blob_bytes + 1]
+    ceiling = min(signed, LIMITS.max_blob_bytes)
+    with pytest.raises(ProtocolError, match=f"more than the {ceiling:,} bytes"):
+        handover.get(name_of(large), signed)
+    assert lengths == [ceiling + 1]
+
+
+def test_no_more_than_was_signed_is_read_of_a_folder(tmp_path, monkeypatch):
+    handover, taken = FolderHandover(tmp_path, RUN, LIMITS), []
+    handover.put(name_of(BLOB), BLOB)
+    pieces = BlobFolder.get
+    monkeypatch.setattr(
+        BlobFolder, "get", lambda *given: (taken.append(len(each)) or each for each in pieces(*given))
+    )
+    with pytest.raises(ProtocolError, match="more than the 100 bytes"):
+        handover.get(name_of(BLOB), 100)
+    assert len(taken) == 1
+
+
+@pytest.mark.parametrize("pieces", [[announced(101)], [announced(100), pb.Piece(data=BLOB[:101])]])
+def test_no_more_than_was_signed_is_taken_of_a_peer(serve, parties, peer, pieces):
+    address = serve(Liar(*pieces), parties["alice"])
+    with pytest.raises(ProtocolError, match="more than the 100 bytes"):
+        peer("bob").get(name_of(BLOB), 100, Hint("alice", address))
 
 
 FAILURES = [
@@ -423,18 +445,18 @@ def test_a_folder_that_is_gone_is_no_missing_blob_for_who_puts(tmp_path):
 def test_a_password_in_an_address_is_in_no_error():
     handover = FileHandover("memory://user:hunter2@host/share", RUN, LIMITS)
     with pytest.raises(BlobMissing, match="host/share") as caught:
-        handover.get(name_of(BLOB))
+        handover.get(name_of(BLOB), len(BLOB))
     assert "hunter2" not in str(caught.value)
 
 
 def test_a_folder_is_seen_by_others_at_once_and_has_no_half_blobs(tmp_path):
     one, other = (FolderHandover(tmp_path / "share", RUN, LIMITS) for _ in range(2))
     one.put(name_of(BLOB), BLOB)
-    assert other.get(name_of(BLOB)) == BLOB
+    assert other.get(name_of(BLOB), len(BLOB)) == BLOB
     path = tmp_path / "share" / RUN / name_of(BLOB)
     path.write_bytes(BLOB[:-1])
     with pytest.raises(ProtocolError, match="other bytes"):
-        other.get(name_of(BLOB))
+        other.get(name_of(BLOB), len(BLOB))
 
 
 @pytest.mark.parametrize(
@@ -453,7 +475,7 @@ def test_a_folder_is_seen_by_others_at_once_and_has_no_half_blobs(tmp_path):
 )
 def test_a_wrong_way_says_what_to_write(where, settings, advice):
     with pytest.raises(ValueError) as caught:
-        open_handover(where, RUN, None, HandoverSettings(**settings)).get(name_of(BLOB))
+        open_handover(where, RUN, None, HandoverSettings(**settings)).get(name_of(BLOB), len(BLOB))
     assert advice in str(caught.value)
 
 
@@ -480,9 +502,9 @@ def test_secrets_of_a_file_system_are_not_shown():
 def test_a_blob_goes_from_peer_to_peer(peer):
     alice, bob = peer("alice"), peer("bob")
     alice.put(name_of(BLOB), BLOB)
-    assert bob.get(name_of(BLOB), Hint("alice", alice.address)) == BLOB
+    assert bob.get(name_of(BLOB), len(BLOB), Hint("alice", alice.address)) == BLOB
     with pytest.raises(BlobMissing):
-        bob.get(name_of(OTHER), Hint("alice", alice.address))
+        bob.get(name_of(OTHER), len(OTHER), Hint("alice", alice.address))
 
 
 def test_a_peer_of_another_name_is_not_asked(peer):
@@ -491,7 +513,7 @@ def test_a_peer_of_another_name_is_not_asked(peer):
     with pytest.raises(
         AuthenticationFailed, match="should be keras-split://trainer/carol.*of keras-split://trainer/alice"
     ):
-        bob.get(name_of(BLOB), Hint("carol", alice.address))
+        bob.get(name_of(BLOB), len(BLOB), Hint("carol", alice.address))
 
 
 @pytest.mark.parametrize("holder", ["alice", "server"])
@@ -499,13 +521,13 @@ def test_a_servers_certificate_is_no_peers(serve, parties, peer, kept, holder):
     kept.put(RUN, name_of(BLOB), [BLOB])
     address = serve(StoreService(kept), parties["server"])
     with pytest.raises(AuthenticationFailed, match="shows a certificate of keras-split://server/server"):
-        peer("bob").get(name_of(BLOB), Hint(holder, address))
+        peer("bob").get(name_of(BLOB), len(BLOB), Hint(holder, address))
 
 
 def test_a_peer_of_another_authority_is_not_asked(serve, parties, peer, kept):
     address = serve(StoreService(kept), parties["stranger"])
     with pytest.raises(AuthenticationFailed, match="the same authority"):
-        peer("bob").get(name_of(BLOB), Hint("alice", address))
+        peer("bob").get(name_of(BLOB), len(BLOB), Hint("alice", address))
 
 
 def test_who_is_exchanged_after_the_look_at_the_certificate_is_not_asked(serve, parties, kept, monkeypatch):
@@ -519,7 +541,7 @@ def test_who_is_exchanged_after_the_look_at_the_certificate_is_not_asked(serve, 
     connect = partial(open_pinned_channel, impostor, Caller("trainer", "alice"), parties["bob"], Limits())
     handover = StoreHandover(impostor, RUN, connect, LIMITS)
     with contextlib.closing(handover), pytest.raises(AuthenticationFailed):
-        handover.get(name_of(BLOB))
+        handover.get(name_of(BLOB), len(BLOB))
 
 
 @pytest.mark.parametrize(("caller", "kind"), [("server", Refused), ("stranger", SplitError), ("bob", None)])
@@ -531,12 +553,12 @@ def test_a_peers_port_serves_clients_of_the_authority_only(opened, parties, peer
     connect = partial(open_channel, alice.address, trusting, insecure=False, limits=Limits())
     handover = opened.enter_context(contextlib.closing(StoreHandover(alice.address, RUN, connect, LIMITS)))
     if kind is None:
-        assert handover.get(name_of(BLOB)) == BLOB
+        assert handover.get(name_of(BLOB), len(BLOB)) == BLOB
         with pytest.raises(Refused, match="offers its own only"):
             handover.put(name_of(OTHER), OTHER)
     else:
         with pytest.raises(kind):
-            handover.get(name_of(BLOB))
+            handover.get(name_of(BLOB), len(BLOB))
 
 
 def test_what_a_peer_puts_is_in_the_fallback_too_and_comes_from_there_when_it_is_gone(peer, caplog):
@@ -544,7 +566,7 @@ def test_what_a_peer_puts_is_in_the_fallback_too_and_comes_from_there_when_it_is
     alice.put(name_of(BLOB), BLOB)
     alice.close()
     with caplog.at_level(logging.WARNING, "keras_split.exchange.peer"):
-        assert bob.get(name_of(BLOB), Hint("alice", alice.address)) == BLOB
+        assert bob.get(name_of(BLOB), len(BLOB), Hint("alice", alice.address)) == BLOB
     assert "No connection to" in caplog.text and "fallback" in caplog.text
 
 
@@ -554,23 +576,23 @@ def test_a_peer_who_lies_is_refused_and_the_fallback_helps(serve, parties, peer,
     store.put(name_of(BLOB), BLOB)
     alone = peer("bob")
     with pytest.raises(ProtocolError, match="other bytes"):
-        alone.get(name_of(BLOB), Hint("alice", address))
+        alone.get(name_of(BLOB), len(BLOB), Hint("alice", address))
     alone.close()
-    assert peer("bob", fallback=store).get(name_of(BLOB), Hint("alice", address)) == BLOB
+    assert peer("bob", fallback=store).get(name_of(BLOB), len(BLOB), Hint("alice", address)) == BLOB
     assert "other bytes" in caplog.text
 
 
 @pytest.mark.parametrize("hint", [None, Hint("alice", "")])
 def test_without_a_hint_there_is_no_peer_to_ask(peer, hint):
     with pytest.raises(BlobMissing, match="Nobody has said"):
-        peer("bob").get(name_of(BLOB), hint)
+        peer("bob").get(name_of(BLOB), len(BLOB), hint)
 
 
 def test_a_peer_that_is_gone_without_a_fallback_is_a_lost_connection(peer):
     alice, bob = peer("alice"), peer("bob")
     alice.close()
     with pytest.raises(ConnectionLost, match="No connection to"):
-        bob.get(name_of(BLOB), Hint("alice", alice.address))
+        bob.get(name_of(BLOB), len(BLOB), Hint("alice", alice.address))
 
 
 def test_a_peer_keeps_its_own_blobs_over_a_restart_and_alone(peer):
@@ -579,7 +601,7 @@ def test_a_peer_keeps_its_own_blobs_over_a_restart_and_alone(peer):
     with pytest.raises(OSError, match="Another server keeps blobs"):
         peer("alice")
     alice.close()
-    assert peer("alice").get(name_of(BLOB)) == BLOB
+    assert peer("alice").get(name_of(BLOB), len(BLOB)) == BLOB
 
 
 def test_a_peer_keeps_its_own_blobs_however_old_they_are(peer, tmp_path):
