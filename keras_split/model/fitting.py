@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -46,7 +45,7 @@ def fit_in_turns(
     Raises:
         SplitError: What still went wrong in the end. Nothing committed is lost: calling `fit` again goes on.
     """
-    refusals.check_run(model.optimizer, callbacks)
+    refusals.check_run(model.optimizer, callbacks, given.get("steps_per_epoch"))
     turns = TakesTurns(ownership, display(given.get("verbose", "auto")), _watchers(callbacks))
     given = {**given, "callbacks": model.with_traffic(callbacks, turns)}
     is_done = False
@@ -88,12 +87,12 @@ def _take(turns: TakesTurns, given: dict[str, Any]) -> Trained:
 def _check_order(taken: Taken, given: dict[str, Any]) -> None:
     """In the midst of an epoch one can go on only if the same batches come again."""
     in_epochs = taken.quota.unit == "epochs" and not taken.commit_every
-    shuffles = given.get("shuffle", True) and not isinstance(given.get("x"), _IN_ORDER)
+    shuffles = given.get("shuffle", True) and not isinstance(given.get("x"), tf.data.Dataset)
     if shuffles and not in_epochs:
         raise ValueError(
-            f"Turns of this run ({taken.quota}) end in the midst of an epoch, and `fit` shuffles arrays in "
-            "another way each time, so that after a fault it could not tell which rows are done. Pass "
-            "`shuffle=False`, or a tf.data.Dataset shuffled with a seed and "
+            f"Turns of this run ({taken.quota}) end in the midst of an epoch, and `fit` shuffles arrays and "
+            "PyDatasets in another way each time, so that after a fault it could not tell which rows are "
+            "done. Pass `shuffle=False`, or a tf.data.Dataset shuffled with a seed and "
             "`reshuffle_each_iteration=False`."
         )
 
@@ -103,12 +102,9 @@ def _watchers(callbacks: Any) -> list[TurnWatcher]:
     return [each for each in keras.tree.flatten(given) if isinstance(each, TurnWatcher)]
 
 
-_IN_ORDER = (tf.data.Dataset, keras.utils.PyDataset)
-
-
 def _is_gone(x: Any) -> bool:
     """Whether data can be gone through once only."""
-    return inspect.isgenerator(x) or (isinstance(x, Iterator) and not isinstance(x, _IN_ORDER))
+    return isinstance(x, Iterator) and not isinstance(x, keras.utils.PyDataset)
 
 
 def _without_passed(history: Any) -> Any:

@@ -105,13 +105,20 @@ def check_callbacks(callbacks: Iterable[Any]) -> None:
             )
 
 
-def check_run(optimizer: Any, callbacks: Any) -> None:
+def check_run(optimizer: Any, callbacks: Any, steps_per_epoch: int | None) -> None:
     """Raises ValueError for what one of several data owners cannot do to a model that is all of theirs."""
     if optimizer.use_ema:
         raise ValueError(
             "`use_ema` puts averages in place of the weights at the end of each `fit`, and in a run of "
             "several data owners others go on training from there. Serve a model with another optimizer "
             "setting. Received: use_ema=True."
+        )
+    if steps_per_epoch is not None:
+        raise ValueError(
+            "With `steps_per_epoch` an epoch begins in the data where the last one ended, and going on after "
+            "a fault would begin at the first row, and train other rows. Leave it out, and give the data of "
+            "one epoch, such as `dataset.take(100)` of a tf.data.Dataset. "
+            f"Received: steps_per_epoch={steps_per_epoch}."
         )
     listed = getattr(callbacks, "callbacks", None) or tree.flatten(callbacks or [])
     for callback in listed:
