@@ -37,7 +37,8 @@ class TakesTurns(keras.callbacks.Callback):
         self._watchers = watchers
         self._taken: Taken | None = None
         self._trained = Trained()
-        self._passes = False
+        self._passes = 0
+        self._updates = 0
         self._used = 0.0
         self._since = 0.0
         self._uncommitted = 0
@@ -76,20 +77,22 @@ class TakesTurns(keras.callbacks.Callback):
         """Takes the turn, if need be after handing over the last."""
         del batch, logs
         # What was trained and committed before is only passed over.
-        self._passes = self.model.steps_to_pass > 0
+        self._passes = self.model.steps_to_pass
         if self._passes:
             return
         self._hand_over_if_used_up()
         if self._taken is None:
             self.take()
+        self._updates = self._now_updates()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Counts, and commits in the midst of a long turn."""
-        del logs
-        steps = batch + 1 - self._trained.steps
-        self._trained = self._trained._replace(steps=batch + 1)
+        del batch, logs
         if self._passes:
+            self._advance(self._passes - self.model.steps_to_pass)
             return
+        steps = self._now_updates() - self._updates
+        self._advance(steps)
         self._uncommitted += steps
         self._count(steps, "steps")
         every = self._taken.commit_every if self._taken else 0
@@ -99,6 +102,8 @@ class TakesTurns(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Hands over, if the turn ends here."""
         del logs
+        # If the data have become fewer, some are left.
+        self.model.steps_to_pass = 0
         self._trained = Trained(epoch + 1, 0)
         self._count(1, "epochs")
         self._hand_over_if_used_up()
@@ -109,6 +114,14 @@ class TakesTurns(keras.callbacks.Callback):
         if self._taken is not None and self._uncommitted:
             self._commit(ends=True)
         self._taken = None
+
+    def _now_updates(self) -> int:
+        # Keras numbers the steps of an execution as if it were full, and `iterations` is one number for all
+        # steps whose gradients are accumulated.
+        return int(self.model.optimizer._iterations)
+
+    def _advance(self, steps: int) -> None:
+        self._trained = self._trained._replace(steps=self._trained.steps + steps)
 
     def _count(self, amount: float, unit: str) -> None:
         if self._taken is not None and self._taken.quota.unit == unit:

@@ -6,9 +6,10 @@ import keras
 import numpy as np
 import pytest
 
+from keras_split.crypto import Trained
 from keras_split.errors import ConnectionLost
 from keras_split.model import fitting
-from support.in_attempts import Alone, Commits, batched, fit
+from support.in_attempts import BATCHES, IN_ORDER, Alone, Commits, batched, fit
 
 ONLY_SPLIT = ("bytes_sent", "bytes_received")
 VALIDATION = {"validation_data": batched(4)}
@@ -17,6 +18,36 @@ VALIDATION = {"validation_data": batched(4)}
 @pytest.fixture(autouse=True)
 def without_pauses(monkeypatch):
     monkeypatch.setattr(fitting, "_FIRST_PAUSE_SECONDS", 0.0)
+
+
+def undisturbed(steps_per_execution=1, **given):
+    """Keras' own model and History."""
+    model = Alone(steps_per_execution=steps_per_execution)
+    return model, model.fit(**{**IN_ORDER, "x": batched(), **given})
+
+
+def assert_same_weights(one, other):
+    for left, right in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
+@pytest.mark.parametrize("is_counted", [True, False], ids=["known size", "unknown size"])
+def test_executions_that_are_not_full_count_the_steps_that_they_had(is_counted):
+    batches = batched() if is_counted else batched().filter(lambda *_: True)
+    model = Alone({7}, steps_per_execution=2)
+    commits = Commits(model, "1000", commit_every=1)
+    fit(model, commits, x=batches, epochs=3)
+    whole, _ = undisturbed(2, x=batches, epochs=3)
+    assert_same_weights(whole, model)
+    counted = [Trained(epoch, steps) for epoch in range(3) for steps in (2, 4, BATCHES)]
+    assert [each for each, _ in commits.asked] == counted
+
+
+def test_data_that_have_become_fewer_do_not_cost_steps_of_the_next_epoch():
+    model = Alone()
+    fit(model, Commits(model, trained=Trained(0, 4)), x=batched(4), epochs=2)
+    assert int(model.optimizer.iterations) == 2
 
 
 @pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")
