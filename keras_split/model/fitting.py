@@ -14,6 +14,7 @@ import tensorflow as tf
 from keras_split.callbacks import TurnWatcher
 from keras_split.errors import ConnectionLost, DeadlineExceeded, SplitError, StoreFull, TurnLost
 from keras_split.model import refusals
+from keras_split.model.histories import JoinedHistory
 from keras_split.model.ownership import Ownership
 from keras_split.model.takes_turns import TakesTurns
 from keras_split.model.waits import display
@@ -46,13 +47,14 @@ def fit_in_turns(
         SplitError: What still went wrong in the end. Nothing committed is lost: calling `fit` again goes on.
     """
     refusals.check_run(model.optimizer, callbacks, given.get("steps_per_epoch"))
+    history = JoinedHistory()
     turns = TakesTurns(ownership, display(given.get("verbose", "auto")), _watchers(callbacks))
-    given = {**given, "callbacks": model.with_traffic(callbacks, turns)}
+    given = {**given, "callbacks": model.with_traffic(callbacks, history, turns)}
     is_done = False
     try:
         while not is_done:
             is_done = _fit_once(model, turns, fit, given)
-        return _joined(list(map(_without_passed, turns.histories)))
+        return history
     finally:
         with contextlib.suppress(SplitError):
             ownership.owner.leave(is_done=is_done)
@@ -60,15 +62,16 @@ def fit_in_turns(
 
 def _fit_once(model: Any, turns: TakesTurns, fit: Callable[..., Any], given: dict[str, Any]) -> bool:
     """Whether it came to its end; if not, the next one goes on from the last commit."""
+    is_read = False
     try:
         # What can go wrong in a turn can go wrong while one is taken.
         done = _take(turns, given)
-        model.steps_to_pass = done.steps
+        model.steps_to_pass, is_read = done.steps, True
         fit(**{**given, "initial_epoch": max(given.get("initial_epoch", 0), done.epochs)})
         return True
     except _RECOVERABLE as error:
         failures = turns.failed()
-        if (turns.histories and _is_gone(given.get("x"))) or failures > _MOST_FAILURES:
+        if (is_read and _is_gone(given.get("x"))) or failures > _MOST_FAILURES:
             raise
         _log.warning("%s The training goes on from the last commit.", error)
         time.sleep(min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**failures))
@@ -105,28 +108,3 @@ def _watchers(callbacks: Any) -> list[TurnWatcher]:
 def _is_gone(x: Any) -> bool:
     """Whether data can be gone through once only."""
     return isinstance(x, Iterator) and not isinstance(x, keras.utils.PyDataset)
-
-
-def _without_passed(history: Any) -> Any:
-    """Without the first epoch, if all its steps had been trained before: it was validated at most."""
-    if len(history.epoch) > min(map(len, history.history.values()), default=0):
-        for values in history.history.values():
-            del values[: len(values) - len(history.epoch) + 1]
-        del history.epoch[0]
-    return history
-
-
-def _joined(histories: list[Any]) -> Any:
-    """One History: of an epoch that was begun several times, its last time counts."""
-    last = histories[-1]
-    for earlier in reversed(histories[:-1]):
-        _put_before(last, earlier)
-    return last
-
-
-def _put_before(history: Any, earlier: Any) -> None:
-    first = history.epoch[0] if history.epoch else float("inf")
-    kept = [at for at, epoch in enumerate(earlier.epoch) if epoch < first]
-    history.epoch[:0] = [earlier.epoch[at] for at in kept]
-    for name, values in earlier.history.items():
-        history.history.setdefault(name, [])[:0] = [values[at] for at in kept]

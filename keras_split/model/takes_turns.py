@@ -43,8 +43,6 @@ class TakesTurns(keras.callbacks.Callback):
         self._since = 0.0
         self._uncommitted = 0
         self._failures = 0
-        # Of each `fit` that has begun.
-        self.histories: list[Any] = []
 
     def take(self) -> Taken:
         """Waits for the turn, and goes on from the state that the last holder left."""
@@ -62,11 +60,6 @@ class TakesTurns(keras.callbacks.Callback):
         """Counts faults since the last commit."""
         self._failures += 1
         return self._failures
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Keeps the History."""
-        del logs
-        self.histories.append(self.model.history)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Remembers how much of the data is trained."""

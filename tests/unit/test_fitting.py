@@ -26,9 +26,50 @@ def undisturbed(steps_per_execution=1, **given):
     return model, model.fit(**{**IN_ORDER, "x": batched(), **given})
 
 
+@pytest.fixture(scope="module")
+def plain():
+    """Four epochs, of which two are validated."""
+    return undisturbed(epochs=4, validation_freq=2, **VALIDATION)
+
+
+def values(history):
+    return {name: each for name, each in history.history.items() if name not in ONLY_SPLIT}
+
+
 def assert_same_weights(one, other):
     for left, right in zip(one.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_array_equal(left, right)
+
+
+FAULTS = {
+    "none": (set(), {}),
+    "in steps": ({3, 11, 20}, {}),
+    "commits are lost": (set(), {"loses": {0, 2, 3}}),
+    "replies are lost": (set(), {"loses_replies": {1, 3}}),
+    "in the third epoch of a turn": ({12}, {"quota": "3 epochs"}),
+    "in a turn of steps": ({7, 19}, {"quota": "5"}),
+}
+
+
+@pytest.mark.parametrize(("fails", "faults"), FAULTS.values(), ids=FAULTS.keys())
+def test_a_training_with_faults_has_the_weights_and_the_history_of_an_undisturbed_one(plain, fails, faults):
+    model = Alone(fails)
+    history = fit(model, Commits(model, **faults), epochs=4, validation_freq=2, **VALIDATION)
+    whole, expected = plain
+    assert_same_weights(whole, model)
+    assert (history.epoch, values(history)) == (expected.epoch, values(expected))
+    assert model.history is history
+
+
+def test_an_epoch_whose_steps_had_all_been_trained_before_is_not_in_the_history(plain):
+    model = Alone()
+    # The one behind the last step of an epoch.
+    commits = Commits(model, "1000", commit_every=BATCHES, loses_replies={1})
+    history = fit(model, commits, epochs=4, validation_freq=2, **VALIDATION)
+    whole, expected = plain
+    assert_same_weights(whole, model)
+    losses = expected.history["loss"]
+    assert (history.epoch, history.history["loss"]) == ([0, 2, 3], [losses[0], *losses[2:]])
 
 
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
