@@ -14,7 +14,9 @@ import tensorflow as tf
 from keras_split.callbacks import TurnWatcher
 from keras_split.errors import ConnectionLost, DeadlineExceeded, SplitError, StoreFull, TurnLost
 from keras_split.model import refusals
+from keras_split.model.callback_lists import listed
 from keras_split.model.histories import JoinedHistory
+from keras_split.model.one_training import OneTraining
 from keras_split.model.ownership import Ownership
 from keras_split.model.takes_turns import TakesTurns
 from keras_split.model.waits import display
@@ -46,14 +48,20 @@ def fit_in_turns(
     Raises:
         SplitError: What still went wrong in the end. Nothing committed is lost: calling `fit` again goes on.
     """
-    refusals.check_run(model.optimizer, callbacks, given.get("steps_per_epoch"))
-    history = JoinedHistory()
-    turns = TakesTurns(ownership, display(given.get("verbose", "auto")), _watchers(callbacks))
-    given = {**given, "callbacks": model.with_traffic(callbacks, history, turns)}
+    own = listed(callbacks)
+    refusals.check_run(model.optimizer, own, given.get("steps_per_epoch"))
+    training, history = OneTraining(own, model), JoinedHistory()
+    watchers = [each for each in own if isinstance(each, TurnWatcher)]
+    turns = TakesTurns(ownership, display(given.get("verbose", "auto")), watchers)
+    # To a CallbackList Keras adds nothing, as to the user's own.
+    told = training if isinstance(callbacks, keras.callbacks.CallbackList) else [training]
+    given = {**given, "callbacks": model.with_traffic(told, history, turns)}
+    model.history, model.stop_training = history, False
     is_done = False
     try:
         while not is_done:
             is_done = _fit_once(model, turns, fit, given)
+        training.finish()
         return history
     finally:
         with contextlib.suppress(SplitError):
@@ -66,6 +74,9 @@ def _fit_once(model: Any, turns: TakesTurns, fit: Callable[..., Any], given: dic
     try:
         # What can go wrong in a turn can go wrong while one is taken.
         done = _take(turns, given)
+        if model.stop_training and done == turns.trained:
+            # A callback had stopped the training, and only the reply to its last commit was lost.
+            return True
         model.steps_to_pass, is_read = done.steps, True
         fit(**{**given, "initial_epoch": max(given.get("initial_epoch", 0), done.epochs)})
         return True
@@ -98,11 +109,6 @@ def _check_order(taken: Taken, given: dict[str, Any]) -> None:
             "done. Pass `shuffle=False`, or a tf.data.Dataset shuffled with a seed and "
             "`reshuffle_each_iteration=False`."
         )
-
-
-def _watchers(callbacks: Any) -> list[TurnWatcher]:
-    given = callbacks.callbacks if isinstance(callbacks, keras.callbacks.CallbackList) else callbacks
-    return [each for each in keras.tree.flatten(given) if isinstance(each, TurnWatcher)]
 
 
 def _is_gone(x: Any) -> bool:

@@ -8,7 +8,6 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from keras import tree
 
 _FORGETFUL = (
     keras.layers.SpatialDropout1D,
@@ -105,7 +104,7 @@ def check_callbacks(callbacks: Iterable[Any]) -> None:
             )
 
 
-def check_run(optimizer: Any, callbacks: Any, steps_per_epoch: int | None) -> None:
+def check_run(optimizer: Any, callbacks: Iterable[Any], steps_per_epoch: int | None) -> None:
     """Raises ValueError for what one of several data owners cannot do to a model that is all of theirs."""
     if optimizer.use_ema:
         raise ValueError(
@@ -120,8 +119,7 @@ def check_run(optimizer: Any, callbacks: Any, steps_per_epoch: int | None) -> No
             "one epoch, such as `dataset.take(100)` of a tf.data.Dataset. "
             f"Received: steps_per_epoch={steps_per_epoch}."
         )
-    listed = getattr(callbacks, "callbacks", None) or tree.flatten(callbacks or [])
-    for callback in listed:
+    for callback in callbacks:
         restores = getattr(callback, "restore_best_weights", False)
         if restores or isinstance(callback, keras.callbacks.BackupAndRestore):
             raise ValueError(

@@ -23,6 +23,9 @@ class TakesTurns(keras.callbacks.Callback):
         ownership: The model's.
         tell: Called while the turn is another's.
         watchers: Are told of turns as well.
+
+    Attributes:
+        trained: Of this client's own data, by the last attempt.
     """
 
     def __init__(
@@ -36,7 +39,7 @@ class TakesTurns(keras.callbacks.Callback):
         self._tell = tell
         self._watchers = watchers
         self._taken: Taken | None = None
-        self._trained = Trained()
+        self.trained = Trained()
         self._passes = 0
         self._updates = 0
         self._used = 0.0
@@ -64,7 +67,7 @@ class TakesTurns(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Remembers how much of the data is trained."""
         del logs
-        self._trained = Trained(epoch, 0)
+        self.trained = Trained(epoch, 0)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Takes the turn, if need be after handing over the last."""
@@ -97,7 +100,7 @@ class TakesTurns(keras.callbacks.Callback):
         del logs
         # If the data have become fewer, some are left.
         self.model.steps_to_pass = 0
-        self._trained = Trained(epoch + 1, 0)
+        self.trained = Trained(epoch + 1, 0)
         self._count(1, "epochs")
         self._hand_over_if_used_up()
 
@@ -114,7 +117,7 @@ class TakesTurns(keras.callbacks.Callback):
         return int(self.model.optimizer._iterations)
 
     def _advance(self, steps: int) -> None:
-        self._trained = self._trained._replace(steps=self._trained.steps + steps)
+        self.trained = self.trained._replace(steps=self.trained.steps + steps)
 
     def _count(self, amount: float, unit: str) -> None:
         if self._taken is not None and self._taken.quota.unit == unit:
@@ -137,7 +140,7 @@ class TakesTurns(keras.callbacks.Callback):
     def _commit(self, *, ends: bool) -> None:
         if self._taken is None:
             return
-        self._ownership.commit(self._taken.turn, self._trained, ends=ends, used=self._now_used())
+        self._ownership.commit(self._taken.turn, self.trained, ends=ends, used=self._now_used())
         self._uncommitted = self._failures = 0
         if ends:
             for watcher in self._watchers:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+
 import keras
 import numpy as np
 import pytest
+from keras.callbacks import CallbackList, CSVLogger, EarlyStopping, LambdaCallback, ReduceLROnPlateau
 
+from keras_split.callbacks import TurnWatcher
 from keras_split.crypto import Trained
 from keras_split.errors import ConnectionLost
 from keras_split.model import fitting
@@ -111,6 +115,109 @@ def test_epochs_that_begin_in_the_midst_of_the_data_are_refused():
     model = Alone()
     with pytest.raises(ValueError, match=r"begin at the first row.*take\(100\).*steps_per_epoch=4"):
         fit(model, Commits(model), steps_per_epoch=4)
+
+
+class Diary(TurnWatcher):
+    """Writes down what it is told."""
+
+    def __init__(self):
+        super().__init__()
+        self.told = []
+
+    def on_turn_wait(self, waiting):
+        self.told.append(("waits", self.model))
+
+    def on_turn_begin(self, turn):
+        self.told.append(("turn", self.model))
+
+    def on_train_begin(self, logs=None):
+        self.told.append("begin")
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.told.append(epoch)
+
+    def on_train_batch_end(self, batch, logs=None):
+        assert "loss" in logs
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.told.append(-epoch)
+
+    def on_train_end(self, logs=None):
+        assert "loss" in logs
+        self.told.append("end")
+
+
+@pytest.mark.parametrize("form", [list, CallbackList])
+def test_callbacks_are_told_of_one_training(form):
+    diary, model = Diary(), Alone({7})
+    given = form([diary])
+    fit(model, Commits(model, loses={2}), given, epochs=3)
+    assert diary.told[:2] == [("waits", model), ("turn", model)]
+    # The second epoch breaks in its midst, and the third at its end.
+    told = [each for each in diary.told if not isinstance(each, tuple)]
+    assert told == ["begin", 0, 0, 1, 1, -1, 2, -2, 2, -2, "end"]
+
+
+def test_callbacks_hear_nothing_of_steps_that_were_trained_before():
+    steps = []
+    watch = LambdaCallback(on_train_batch_end=lambda batch, logs: steps.append((batch, logs["loss"])))
+    model = Alone({3})
+    fit(model, Commits(model, "1000", commit_every=2), [watch], epochs=1)
+    assert [batch for batch, _ in steps] == [0, 1, 2, 2, 3, 4]
+
+
+def test_the_end_is_told_once_although_the_last_commit_fails():
+    diary, model = Diary(), Alone()
+    fit(model, Commits(model, "1000", loses={0}, loses_replies={1}), [diary], epochs=1)
+    assert [each for each in diary.told if isinstance(each, str)] == ["begin", "end"]
+
+
+@pytest.mark.parametrize("fails", [set(), {6, 13, 20}], ids=["undisturbed", "faults"])
+def test_callbacks_keep_what_they_have_counted(tmp_path, fails):
+    def callbacks(name):
+        return [
+            ReduceLROnPlateau("val_loss", factor=0.5, patience=2, min_delta=10.0),
+            EarlyStopping("val_loss", patience=4, min_delta=10.0),
+            CSVLogger(tmp_path / name),
+        ]
+
+    given = {"epochs": 9, **VALIDATION}
+    model = Alone(fails)
+    history = fit(model, Commits(model), callbacks("split"), **given)
+    whole, expected = undisturbed(callbacks=callbacks("whole"), **given)
+    assert_same_weights(whole, model)
+    assert len(expected.epoch) == 5
+    # What they add to the logs is there as well.
+    assert values(history) == values(expected) and "learning_rate" in history.history
+    split, plain = (rows_of((tmp_path / name).read_text()) for name in ("split", "whole"))
+    assert split == plain
+
+
+def rows_of(text):
+    rows = csv.DictReader(text.splitlines())
+    return [{name: value for name, value in row.items() if not name.endswith(ONLY_SPLIT)} for row in rows]
+
+
+@pytest.mark.parametrize("quota", ["epoch", "1000"])
+def test_a_training_that_a_callback_has_stopped_ends_although_the_reply_was_lost(quota):
+    stop = LambdaCallback(on_epoch_end=lambda epoch, logs: setattr(model, "stop_training", True))
+    model = Alone()
+    commits = Commits(model, quota, loses_replies={0})
+    assert fit(model, commits, [stop], epochs=5).epoch == [0]
+    assert commits.is_done and [each for each, _ in commits.asked] == [Trained(1, 0)]
+
+
+def test_a_callback_list_is_left_as_it_was():
+    diary, model = Diary(), Alone()
+    given = CallbackList([diary], add_history=True, model=model)
+    before = list(given.callbacks)
+    for _ in range(2):
+        commits = Commits(model, "5")
+        fit(model, commits, given, epochs=2)
+        assert len(commits.asked) == 2
+        assert given.callbacks == before
+    told = model.with_traffic(given)
+    assert given.callbacks == before and isinstance(told, CallbackList)
 
 
 def test_data_that_can_be_gone_through_once_are_not_begun_again():
