@@ -11,7 +11,7 @@ class TurnWatcher(keras.callbacks.Callback):
     """A Keras callback that is also told of turns, in a run of several data owners.
 
     `on_train_begin` comes after the first turn has been taken, so that the model is at the run's newest
-    state by then.
+    state by then, and `on_train_end` after the last commit.
     """
 
     def on_turn_wait(self, waiting: Waiting) -> None:

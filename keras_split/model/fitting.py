@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +14,9 @@ import tensorflow as tf
 from keras_split.callbacks import TurnWatcher
 from keras_split.errors import ConnectionLost, DeadlineExceeded, ServerBusy, SplitError, StoreFull, TurnLost
 from keras_split.model import refusals
+from keras_split.model.callback_lists import listed
+from keras_split.model.histories import JoinedHistory
+from keras_split.model.one_training import OneTraining
 from keras_split.model.ownership import Ownership
 from keras_split.model.takes_turns import TakesTurns
 from keras_split.model.waits import display
@@ -46,14 +48,21 @@ def fit_in_turns(
     Raises:
         SplitError: What still went wrong in the end. Nothing committed is lost: calling `fit` again goes on.
     """
-    refusals.check_run(model.optimizer, callbacks)
-    turns = TakesTurns(ownership, display(given.get("verbose", "auto")), _watchers(callbacks))
-    given = {**given, "callbacks": model.with_traffic(callbacks, turns)}
+    own = listed(callbacks)
+    refusals.check_run(model.optimizer, own, given.get("steps_per_epoch"))
+    training, history = OneTraining(own, model), JoinedHistory()
+    watchers = [each for each in own if isinstance(each, TurnWatcher)]
+    turns = TakesTurns(ownership, display(given.get("verbose", "auto")), watchers)
+    # To a CallbackList Keras adds nothing, as to the user's own.
+    told = training if isinstance(callbacks, keras.callbacks.CallbackList) else [training]
+    given = {**given, "callbacks": model.with_traffic(told, history, turns)}
+    model.history, model.stop_training = history, False
     is_done = False
     try:
         while not is_done:
             is_done = _fit_once(model, turns, fit, given)
-        return _joined(list(map(_without_passed, turns.histories)))
+        training.finish()
+        return history
     finally:
         with contextlib.suppress(SplitError):
             ownership.owner.leave(is_done=is_done)
@@ -61,15 +70,19 @@ def fit_in_turns(
 
 def _fit_once(model: Any, turns: TakesTurns, fit: Callable[..., Any], given: dict[str, Any]) -> bool:
     """Whether it came to its end; if not, the next one goes on from the last commit."""
+    is_read = False
     try:
         # What can go wrong in a turn can go wrong while one is taken.
         done = _take(turns, given)
-        model.steps_to_pass = done.steps
+        if model.stop_training and done == turns.trained:
+            # A callback had stopped the training, and only the reply to its last commit was lost.
+            return True
+        model.steps_to_pass, is_read = done.steps, True
         fit(**{**given, "initial_epoch": max(given.get("initial_epoch", 0), done.epochs)})
         return True
     except _RECOVERABLE as error:
         failures = turns.failed()
-        if (turns.histories and _is_gone(given.get("x"))) or failures > _MOST_FAILURES:
+        if (is_read and _is_gone(given.get("x"))) or failures > _MOST_FAILURES:
             raise
         _log.warning("%s The training goes on from the last commit.", error)
         time.sleep(min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**failures))
@@ -88,49 +101,16 @@ def _take(turns: TakesTurns, given: dict[str, Any]) -> Trained:
 def _check_order(taken: Taken, given: dict[str, Any]) -> None:
     """In the midst of an epoch one can go on only if the same batches come again."""
     in_epochs = taken.quota.unit == "epochs" and not taken.commit_every
-    shuffles = given.get("shuffle", True) and not isinstance(given.get("x"), _IN_ORDER)
+    shuffles = given.get("shuffle", True) and not isinstance(given.get("x"), tf.data.Dataset)
     if shuffles and not in_epochs:
         raise ValueError(
-            f"Turns of this run ({taken.quota}) end in the midst of an epoch, and `fit` shuffles arrays in "
-            "another way each time, so that after a fault it could not tell which rows are done. Pass "
-            "`shuffle=False`, or a tf.data.Dataset shuffled with a seed and "
+            f"Turns of this run ({taken.quota}) end in the midst of an epoch, and `fit` shuffles arrays and "
+            "PyDatasets in another way each time, so that after a fault it could not tell which rows are "
+            "done. Pass `shuffle=False`, or a tf.data.Dataset shuffled with a seed and "
             "`reshuffle_each_iteration=False`."
         )
 
 
-def _watchers(callbacks: Any) -> list[TurnWatcher]:
-    given = callbacks.callbacks if isinstance(callbacks, keras.callbacks.CallbackList) else callbacks
-    return [each for each in keras.tree.flatten(given) if isinstance(each, TurnWatcher)]
-
-
-_IN_ORDER = (tf.data.Dataset, keras.utils.PyDataset)
-
-
 def _is_gone(x: Any) -> bool:
     """Whether data can be gone through once only."""
-    return inspect.isgenerator(x) or (isinstance(x, Iterator) and not isinstance(x, _IN_ORDER))
-
-
-def _without_passed(history: Any) -> Any:
-    """Without the first epoch, if all its steps had been trained before: it was validated at most."""
-    if len(history.epoch) > min(map(len, history.history.values()), default=0):
-        for values in history.history.values():
-            del values[: len(values) - len(history.epoch) + 1]
-        del history.epoch[0]
-    return history
-
-
-def _joined(histories: list[Any]) -> Any:
-    """One History: of an epoch that was begun several times, its last time counts."""
-    last = histories[-1]
-    for earlier in reversed(histories[:-1]):
-        _put_before(last, earlier)
-    return last
-
-
-def _put_before(history: Any, earlier: Any) -> None:
-    first = history.epoch[0] if history.epoch else float("inf")
-    kept = [at for at, epoch in enumerate(earlier.epoch) if epoch < first]
-    history.epoch[:0] = [earlier.epoch[at] for at in kept]
-    for name, values in earlier.history.items():
-        history.history.setdefault(name, [])[:0] = [values[at] for at in kept]
+    return isinstance(x, Iterator) and not isinstance(x, keras.utils.PyDataset)

@@ -8,7 +8,6 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from keras import tree
 
 _FORGETFUL = (
     keras.layers.SpatialDropout1D,
@@ -105,7 +104,7 @@ def check_callbacks(callbacks: Iterable[Any]) -> None:
             )
 
 
-def check_run(optimizer: Any, callbacks: Any) -> None:
+def check_run(optimizer: Any, callbacks: Iterable[Any], steps_per_epoch: int | None) -> None:
     """Raises ValueError for what one of several data owners cannot do to a model that is all of theirs."""
     if optimizer.use_ema:
         raise ValueError(
@@ -113,8 +112,14 @@ def check_run(optimizer: Any, callbacks: Any) -> None:
             "several data owners others go on training from there. Serve a model with another optimizer "
             "setting. Received: use_ema=True."
         )
-    listed = getattr(callbacks, "callbacks", None) or tree.flatten(callbacks or [])
-    for callback in listed:
+    if steps_per_epoch is not None:
+        raise ValueError(
+            "With `steps_per_epoch` an epoch begins in the data where the last one ended, and going on after "
+            "a fault would begin at the first row, and train other rows. Leave it out, and give the data of "
+            "one epoch, such as `dataset.take(100)` of a tf.data.Dataset. "
+            f"Received: steps_per_epoch={steps_per_epoch}."
+        )
+    for callback in callbacks:
         restores = getattr(callback, "restore_best_weights", False)
         if restores or isinstance(callback, keras.callbacks.BackupAndRestore):
             raise ValueError(

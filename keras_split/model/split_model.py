@@ -11,13 +11,13 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from keras import tree
 
 from keras_split.callbacks import Progress, Traffic
 from keras_split.local import local_server
 from keras_split.model import refusals
 from keras_split.model.batch_steps import BatchSteps
 from keras_split.model.bridge import Bridge
+from keras_split.model.callback_lists import listed
 from keras_split.model.connect import Connect
 from keras_split.model.connection import Connection, private_session
 from keras_split.model.decoder import Decoder, as_decoder
@@ -206,6 +206,7 @@ class SplitModel(BatchSteps):
         given.pop("self")
         refusals.check_class_weight(given, self._decoder)
         callbacks = given.pop("callbacks", None)
+        refusals.check_callbacks(listed(callbacks))
         self._bridge.combines = False
         alpha = self.alpha
         try:
@@ -284,13 +285,9 @@ class SplitModel(BatchSteps):
     def with_traffic(self, callbacks: Any, *others: Any) -> Any:
         """A user's callbacks, between those that `fit` adds by itself."""
         traffic = Traffic(self._halves.session)
-        if isinstance(callbacks, keras.callbacks.CallbackList):
-            refusals.check_callbacks(callbacks.callbacks)
-            traffic.set_model(self)
-            callbacks.callbacks[:0] = [traffic]
-            for other in others:
-                callbacks.append(other)
-            return callbacks
-        listed = [] if callbacks is None else tree.flatten(callbacks)
-        refusals.check_callbacks(listed)
-        return [traffic, *listed, *others, Progress()]
+        if not isinstance(callbacks, keras.callbacks.CallbackList):
+            return [traffic, *listed(callbacks), *others, Progress()]
+        # Keras takes it as it is, and the user may give it again: it goes into another one unchanged.
+        for each in (traffic, *others):
+            each.set_model(self)
+        return keras.callbacks.CallbackList([traffic, callbacks, *others])

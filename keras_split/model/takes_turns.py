@@ -23,6 +23,9 @@ class TakesTurns(keras.callbacks.Callback):
         ownership: The model's.
         tell: Called while the turn is another's.
         watchers: Are told of turns as well.
+
+    Attributes:
+        trained: Of this client's own data, by the last attempt.
     """
 
     def __init__(
@@ -36,14 +39,13 @@ class TakesTurns(keras.callbacks.Callback):
         self._tell = tell
         self._watchers = watchers
         self._taken: Taken | None = None
-        self._trained = Trained()
-        self._passes = False
+        self.trained = Trained()
+        self._passes = 0
+        self._updates = 0
         self._used = 0.0
         self._since = 0.0
         self._uncommitted = 0
         self._failures = 0
-        # Of each `fit` that has begun.
-        self.histories: list[Any] = []
 
     def take(self) -> Taken:
         """Waits for the turn, and goes on from the state that the last holder left."""
@@ -62,34 +64,31 @@ class TakesTurns(keras.callbacks.Callback):
         self._failures += 1
         return self._failures
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Keeps the History."""
-        del logs
-        self.histories.append(self.model.history)
-
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Remembers how much of the data is trained."""
         del logs
-        self._trained = Trained(epoch, 0)
+        self.trained = Trained(epoch, 0)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Takes the turn, if need be after handing over the last."""
         del batch, logs
         # What was trained and committed before is only passed over.
-        self._passes = self.model.steps_to_pass > 0
+        self._passes = self.model.steps_to_pass
         if self._passes:
             return
         self._hand_over_if_used_up()
         if self._taken is None:
             self.take()
+        self._updates = self._now_updates()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Counts, and commits in the midst of a long turn."""
-        del logs
-        steps = batch + 1 - self._trained.steps
-        self._trained = self._trained._replace(steps=batch + 1)
+        del batch, logs
         if self._passes:
+            self._advance(self._passes - self.model.steps_to_pass)
             return
+        steps = self._now_updates() - self._updates
+        self._advance(steps)
         self._uncommitted += steps
         self._count(steps, "steps")
         every = self._taken.commit_every if self._taken else 0
@@ -99,7 +98,9 @@ class TakesTurns(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Hands over, if the turn ends here."""
         del logs
-        self._trained = Trained(epoch + 1, 0)
+        # If the data have become fewer, some are left.
+        self.model.steps_to_pass = 0
+        self.trained = Trained(epoch + 1, 0)
         self._count(1, "epochs")
         self._hand_over_if_used_up()
 
@@ -109,6 +110,14 @@ class TakesTurns(keras.callbacks.Callback):
         if self._taken is not None and self._uncommitted:
             self._commit(ends=True)
         self._taken = None
+
+    def _now_updates(self) -> int:
+        # Keras numbers the steps of an execution as if it were full, and `iterations` is one number for all
+        # steps whose gradients are accumulated.
+        return int(self.model.optimizer._iterations)
+
+    def _advance(self, steps: int) -> None:
+        self.trained = self.trained._replace(steps=self.trained.steps + steps)
 
     def _count(self, amount: float, unit: str) -> None:
         if self._taken is not None and self._taken.quota.unit == unit:
@@ -131,7 +140,7 @@ class TakesTurns(keras.callbacks.Callback):
     def _commit(self, *, ends: bool) -> None:
         if self._taken is None:
             return
-        self._ownership.commit(self._taken.turn, self._trained, ends=ends, used=self._now_used())
+        self._ownership.commit(self._taken.turn, self.trained, ends=ends, used=self._now_used())
         self._uncommitted = self._failures = 0
         if ends:
             for watcher in self._watchers:

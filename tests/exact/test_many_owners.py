@@ -155,9 +155,8 @@ def test_a_member_that_waits_has_no_call_open_whatever_it_did_in_its_turn(server
 @pytest.mark.parametrize("second_cut", ["", by_hand.SECOND_CUT], ids=["labels shared", "label-free"])
 def test_owners_with_a_decoder_learn_from_both_losses_as_one_machine(server, tmp_path, second_cut):
     trial = Trial((16, 8), by_hand.served, by_hand.CUT, second_cut, quota="1")
-    alpha = keras_split.SemiSupervised(0.3)
     with owners_of(trial, server, tmp_path, decoder=by_hand.decoder) as owners:
-        owners.train(by_hand.X, by_hand.GAP, callbacks=[alpha])
+        owners.train(by_hand.X, by_hand.GAP, lambda: [keras_split.SemiSupervised(0.3)])
         first = owners.first_state()
         reference = by_hand.ByHand(by_hand.OPTIMIZERS["adam"], 0.3, bool(second_cut))
         begin_at(reference.model, trial.cuts, first, owners.first_body)

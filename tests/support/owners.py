@@ -132,13 +132,16 @@ class Owners:
         self._kept = files.folder / "server" / files.run
         self.first_body = self.body()
 
-    def train(self, x: np.ndarray, y: np.ndarray, **options: Any) -> list[dict[str, list[float]]]:
+    def train(
+        self, x: np.ndarray, y: np.ndarray, callbacks: Callable[[], list[Any]] = list
+    ) -> list[dict[str, list[float]]]:
         """Has all train their rows at the same time, each in its turns; returns their Histories."""
 
         def fit(split: SplitModel, rows: slice) -> dict[str, list[float]]:
-            given = {"batch_size": self.trial.batch, "epochs": self.trial.epochs, "shuffle": False, **options}
-            found: dict[str, list[float]] = split.fit(x[rows], y[rows], verbose=0, **given).history
-            return found
+            given = {"batch_size": self.trial.batch, "epochs": self.trial.epochs, "shuffle": False}
+            # Of each member its own: a callback has one model.
+            history = split.fit(x[rows], y[rows], callbacks=callbacks(), verbose=0, **given)
+            return dict(history.history)
 
         with ThreadPoolExecutor(len(self.splits)) as threads:
             return list(threads.map(fit, self.splits, self.trial.shards))
