@@ -11,6 +11,7 @@ import click
 from keras_split.cli.keygen import read_passphrase
 from keras_split.cli.parameters import NEW_FILE, PRESENT_FILE, passphrase_option
 from keras_split.cli.roster_text import summary
+from keras_split.run_names import check_run
 
 if TYPE_CHECKING:
     from keras_split.crypto import Identity, Member
@@ -27,15 +28,9 @@ _owners_option = click.option(
 
 
 def _check_run(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    """A roster could hold other names, under which no way of handing over keeps anything."""
-    if value is None:
-        return None
-    from keras_split.errors import ProtocolError
-    from keras_split.store import check_run
-
     try:
-        return check_run(value)
-    except ProtocolError as error:
+        return None if value is None else check_run(value)
+    except ValueError as error:
         raise click.BadParameter(str(error), ctx, param) from None
 
 

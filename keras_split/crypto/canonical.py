@@ -77,7 +77,7 @@ def check_digest(name: str, value: Any, *, may_be_empty: bool = False) -> None:
 
 
 def check_name(name: str, value: Any) -> None:
-    """Raises ValueError unless it can be a member's, an owner's or a run's name."""
+    """Raises ValueError unless it can be a member's or an owner's name."""
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise ValueError(
             f"`{name}` must be up to 64 letters, digits, dots, dashes and underscores, and start with "

@@ -10,6 +10,7 @@ from typing import Any
 from keras_split.crypto import canonical
 from keras_split.crypto.member import Member
 from keras_split.errors import NotAMember
+from keras_split.run_names import check_run
 
 MAX_PAYLOAD_BYTES = 1 << 20
 MAX_MEMBERS = 256
@@ -41,7 +42,7 @@ class Roster:
     previous: str = ""
 
     def __post_init__(self) -> None:
-        canonical.check_name("run", self.run)
+        check_run(self.run)
         canonical.check_count("epoch", self.epoch, least=1)
         canonical.check_digest("previous", self.previous, may_be_empty=self.epoch == 1)
         if self.epoch == 1 and self.previous:

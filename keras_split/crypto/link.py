@@ -16,6 +16,7 @@ from keras_split.crypto import canonical
 from keras_split.crypto.identity import Identity
 from keras_split.crypto.member import Member
 from keras_split.errors import DamagedEnvelope, SignatureRefused
+from keras_split.run_names import check_run
 
 MAX_LINK_BYTES = 4096
 SIGNATURE_BYTES = 64
@@ -93,8 +94,8 @@ class Header:
     trained: Trained = Trained()
 
     def __post_init__(self) -> None:
-        for name in ("run", "sender"):
-            canonical.check_name(name, getattr(self, name))
+        check_run(self.run)
+        canonical.check_name("sender", self.sender)
         for name, least in (("roster_epoch", 1), ("number", 0), ("turn", 0), ("version", 0)):
             canonical.check_count(name, getattr(self, name), least)
         for name in ("roster_digest", "result", "topology", "settings"):

@@ -15,6 +15,7 @@ from keras_split.crypto import canonical
 from keras_split.crypto.chain import Pin
 from keras_split.crypto.link import Trained
 from keras_split.errors import DamagedEnvelope, ForkDetected, RollbackDetected
+from keras_split.run_names import check_run
 
 _MAX_FILE_BYTES = 1024
 _KEYS = frozenset(each.name for each in dataclass_fields(Pin))
@@ -35,7 +36,7 @@ class Pinned:
     """
 
     def __init__(self, folder: str | Path, run: str) -> None:
-        canonical.check_name("run", run)
+        check_run(run)
         self._folder = Path(folder)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path = self._folder / f"{run}.pin"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 
+from keras_split import run_names
 from keras_split.errors import ProtocolError
 
-_RUN = re.compile(r"[0-9a-f]{8,64}")
 _NAME = re.compile(r"[0-9a-f]{64}")
 
 
@@ -17,11 +17,10 @@ def check_run(run: str) -> str:
     Raises:
         ProtocolError: It is no name of a run.
     """
-    if not _RUN.fullmatch(run):
-        raise ProtocolError(
-            f"A run is named by 8 to 64 hex digits in lower case. Received: run={run[:80]!r}."
-        )
-    return run
+    try:
+        return run_names.check_run(run)
+    except ValueError as error:
+        raise ProtocolError(str(error)) from None
 
 
 def check_name(name: str) -> str:
@@ -40,7 +39,7 @@ def check_name(name: str) -> str:
 
 def is_blob(run: str, name: str) -> bool:
     """Whether the two name a run and a blob."""
-    return bool(_RUN.fullmatch(run) and _NAME.fullmatch(name))
+    return run_names.is_run(run) and _NAME.fullmatch(name) is not None
 
 
 def check_digest(blob: bytes, name: str, source: str) -> bytes:

@@ -8,7 +8,7 @@ from keras_split.crypto import Header, Identity, Link, Roster, create_roster, re
 from keras_split.crypto.canonical import sha256
 
 TOPOLOGY, SETTINGS, STATE = "1" * 64, "2" * 64, "3" * 64
-RUN = "0123456789abcdef"
+RUN, OTHER_RUN = "0123456789abcdef", "f" * 16
 
 OWNER = Identity.generate("owner", post_quantum=False)
 ALICE = Identity.generate("alice")

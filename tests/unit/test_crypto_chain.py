@@ -26,6 +26,7 @@ from support.sealed import (
     ALICE,
     BOB,
     CAROL,
+    OTHER_RUN,
     OWNER,
     RUN,
     SETTINGS,
@@ -173,7 +174,7 @@ def test_an_epoch_that_is_not_known_or_is_another_is_refused():
     assert refused(links, rosters=[first, read_rosters(forged)[1]]) is RosterRefused
 
 
-@pytest.mark.parametrize("changes", [{"topology": "9" * 64}, {"settings": "9" * 64}, {"run": "run-2"}])
+@pytest.mark.parametrize("changes", [{"topology": "9" * 64}, {"settings": "9" * 64}, {"run": OTHER_RUN}])
 def test_a_history_of_another_run_topology_or_settings_is_refused(changes):
     assert refused(LINKS, **changes) is ForeignEnvelope
 
@@ -181,7 +182,7 @@ def test_a_history_of_another_run_topology_or_settings_is_refused(changes):
 def test_one_foreign_link_in_a_history_is_refused():
     for changes in ({"topology": "9" * 64}, {"settings": "9" * 64}):
         assert refused([*LINKS, follow(LINKS[-1], **changes)]) is ForeignEnvelope
-    other = roster_of(ALICE, BOB, CAROL, run="run-2")
+    other = roster_of(ALICE, BOB, CAROL, run=OTHER_RUN)
     assert refused([*LINKS, follow(LINKS[-1], roster=other)]) is ForeignEnvelope
 
 
@@ -210,7 +211,7 @@ def test_a_pin_is_what_was_written(tmp_path):
     for pin in PINS:
         pinned.advance(pin)
         assert Pinned(tmp_path / "pins", RUN).read() == pin
-    assert Pinned(tmp_path / "pins", "run-2").read() is None
+    assert Pinned(tmp_path / "pins", OTHER_RUN).read() is None
 
 
 def test_a_member_that_is_done_begins_its_data_anew_and_forgets_nothing_else(tmp_path):

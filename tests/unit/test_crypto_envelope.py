@@ -29,6 +29,7 @@ from support.sealed import (
     ALICE,
     BOB,
     CAROL,
+    OTHER_RUN,
     OWNER,
     STRANGER,
     header,
@@ -282,8 +283,8 @@ def test_a_blob_opens_under_no_other_header(changes):
 
 def test_another_runs_envelope_is_refused():
     link, blob = sealed()
-    with pytest.raises(ForeignEnvelope, match="run-2"):
-        open_envelope(BOB, roster_of(ALICE, BOB, CAROL, run="run-2"), link, blob)
+    with pytest.raises(ForeignEnvelope, match=OTHER_RUN):
+        open_envelope(BOB, roster_of(ALICE, BOB, CAROL, run=OTHER_RUN), link, blob)
 
 
 def test_another_epochs_envelope_is_refused():
@@ -331,7 +332,7 @@ def test_the_first_thing_wrong_in_the_order_of_checks_is_what_is_reported():
     unsigned = replace(link, signature=bytes(64))
     faults += [(SignatureRefused, unsigned, CLASSICAL, broken)]
     faults += [(RosterRefused, unsigned, ROSTER, broken)]
-    other_run = roster_of(ALICE, run="run-2")
+    other_run = roster_of(ALICE, run=OTHER_RUN)
     faults += [(ForeignEnvelope, unsigned, other_run, broken)]
     faults += [(DamagedEnvelope, unsigned, other_run, broken + b"0")]
     for kind, shown, roster, bytes_ in faults:
@@ -348,7 +349,7 @@ def test_a_header_that_is_not_ours_is_not_sealed():
     with pytest.raises(RosterRefused):
         seal(ALICE, ROSTER, header(ROSTER, ALICE, roster_digest="0" * 64), PAYLOAD)
     with pytest.raises(ForeignEnvelope):
-        seal(ALICE, ROSTER, header(ROSTER, ALICE, run="other"), PAYLOAD)
+        seal(ALICE, ROSTER, header(ROSTER, ALICE, run=OTHER_RUN), PAYLOAD)
 
 
 @pytest.mark.parametrize(
@@ -406,7 +407,7 @@ def test_the_longest_header_fits_into_a_link():
     longest = "n" * 64
     made = replace(
         header(ROSTER, ALICE),
-        **{"run": longest, "sender": longest, "base": "5" * 64, "previous": "5" * 64},
+        **{"run": "f" * 64, "sender": longest, "base": "5" * 64, "previous": "5" * 64},
         **dict.fromkeys(("number", "turn", "version", "roster_epoch"), 2**53 - 1),
         trained=Trained(2**53 - 1, 2**53 - 1),
     )

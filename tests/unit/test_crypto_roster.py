@@ -17,7 +17,7 @@ from keras_split.crypto import (
     sign_roster,
 )
 from keras_split.errors import NotAMember, RosterRefused
-from support.sealed import ALICE, BOB, CAROL, OWNER, RUN, STRANGER, roster_file, roster_of
+from support.sealed import ALICE, BOB, CAROL, OTHER_RUN, OWNER, RUN, STRANGER, roster_file, roster_of
 
 SERVER = Identity.generate("server", post_quantum=False)
 SECOND = Identity.generate("second", post_quantum=False)
@@ -31,6 +31,12 @@ def changed(text: str, **changes: object) -> str:
     payload = {**json.loads(content["epochs"][-1]["payload"]), **changes}
     content["epochs"][-1]["payload"] = json.dumps(payload, sort_keys=True, separators=(",", ":"))
     return json.dumps(content)
+
+
+@pytest.mark.parametrize("name", ["", "trial-7", "abcdef0", "ABCDEF12", "f" * 65])
+def test_a_roster_names_its_run_as_every_way_of_handing_over_can(name):
+    with pytest.raises(ValueError, match="8 to 64 hex digits"):
+        roster_file(ALICE, run=name)
 
 
 def test_a_roster_says_who_was_put_into_it():
@@ -50,7 +56,7 @@ def test_a_run_without_a_name_gets_one_of_its_own():
 def test_every_field_is_part_of_the_digest():
     roster = roster_of(ALICE, BOB)
     others = [
-        replace(roster, run="other"),
+        replace(roster, run=OTHER_RUN),
         replace(roster, epoch=2, previous=roster.digest),
         replace(roster, members=(BOB.member, ALICE.member)),
         replace(roster, owners=(OWNER.member, SECOND.member)),

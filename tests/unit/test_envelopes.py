@@ -13,9 +13,8 @@ from keras_split.server import links as links_module
 from keras_split.server.run import Run
 from keras_split.store import BlobFolder
 from support.committing import begun, blob_of, commit, link_of, take
-from support.sealed import ALICE, RUN, roster_file
+from support.sealed import ALICE, OTHER_RUN, RUN, roster_file
 
-OTHER_RUN = "f" * 16
 FULL, DELTA = "full", "delta"
 
 
