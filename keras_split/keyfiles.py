@@ -6,11 +6,13 @@ import os
 import stat
 from pathlib import Path
 
+from keras_split.durable import sync, sync_folder
+
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def write_key(path: Path, pem: bytes) -> None:
-    """Writes a new file that nobody but its owner can read.
+    """Writes a new file that nobody but its owner can read, durable when this returns.
 
     Raises:
         FileExistsError: `path` exists: a key is never overwritten.
@@ -18,6 +20,8 @@ def write_key(path: Path, pem: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "wb") as file:
         file.write(pem)
+        sync(file)
+    sync_folder(path.parent)
 
 
 def read_key(path: Path) -> bytes:

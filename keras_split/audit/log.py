@@ -14,6 +14,7 @@ from typing import Any
 
 from keras_split.audit.record import SEALED, Record, read, written
 from keras_split.audit.verify import verify_log
+from keras_split.durable import sync_folder
 from keras_split.version import package_version
 
 _CLOSED = -1
@@ -53,7 +54,7 @@ class AuditLog:
             self._number, self._head, self._torn = _taken_up(self.path, self._file)
             self.append("opened", facts={"format": FORMAT, "keras_split": package_version()}, durable=True)
             if is_new:
-                _sync_folder(self.path.parent)
+                sync_folder(self.path.parent)
         except BaseException:
             os.close(self._file)
             raise
@@ -151,12 +152,3 @@ def _is_whole(torn: bytes) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes the name of a new file durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

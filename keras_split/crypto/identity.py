@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from keras_split.crypto import canonical, passphrases
 from keras_split.crypto.member import Member
 from keras_split.crypto.wrapping import CLASSICAL, POST_QUANTUM, SUITES
+from keras_split.durable import make_folder
 from keras_split.errors import WrongRecipients
 from keras_split.keyfiles import read_key, write_key
 
@@ -95,7 +96,7 @@ class Identity:
             ValueError: The passphrase is empty.
         """
         path = Path(path)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(path.parent)
         head = {"format": _FORMAT, "name": self.name, "suite": self.member.suite}
         if passphrase is None:
             content = {**head, "secret": self._secret.hex()}

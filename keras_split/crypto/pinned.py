@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -14,6 +13,7 @@ from pathlib import Path
 from keras_split.crypto import canonical
 from keras_split.crypto.chain import Pin
 from keras_split.crypto.link import Trained
+from keras_split.durable import make_folder, written
 from keras_split.errors import DamagedEnvelope, ForkDetected, RollbackDetected
 from keras_split.run_names import check_run
 
@@ -38,7 +38,7 @@ class Pinned:
     def __init__(self, folder: str | Path, run: str) -> None:
         check_run(run)
         self._folder = Path(folder)
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self._folder)
         self._path = self._folder / f"{run}.pin"
 
     def read(self) -> Pin | None:
@@ -93,17 +93,8 @@ class Pinned:
             os.close(descriptor)
 
     def _write(self, content: bytes) -> None:
-        descriptor, temporary = tempfile.mkstemp(dir=self._folder, prefix=".writing-")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self._path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        _sync_folder(self._folder)
+        with written(self._path) as file:
+            file.write(content)
 
 
 def _check_newer(known: Pin, pin: Pin) -> None:
@@ -117,12 +108,3 @@ def _check_newer(known: Pin, pin: Pin) -> None:
             f"Another link {known.number} is pinned: there are two histories. Stop, and compare the newest "
             "number and digest with the other members, not by way of this server."
         )
-
-
-def _sync_folder(folder: Path) -> None:
-    # Without this the rename itself may be lost in a power cut.
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 from collections.abc import Iterator
 
+from keras_split.durable import is_full
 from keras_split.errors import ConnectionLost, Refused, SplitError, StoreFull
-
-_NO_ROOM = (errno.EDQUOT, errno.EFBIG, errno.ENOSPC)
 
 
 @contextlib.contextmanager
@@ -30,6 +28,6 @@ def _translated(error: Exception, shown: str) -> SplitError:
     reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
     if isinstance(error, PermissionError):
         return Refused(f"{shown} does not let this data owner in ({reason}). Check its keys and rights.")
-    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+    if isinstance(error, OSError) and is_full(error):
         return StoreFull(f"{shown} is full ({reason}). The blobs that are there stay.")
     return ConnectionLost(f"{shown} cannot be used now ({reason}). Check the address and the line.")

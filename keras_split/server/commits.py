@@ -6,16 +6,15 @@ the turns and the links of the last one; whatever dies after leaves this one's.
 
 from __future__ import annotations
 
-import errno
 from typing import Any, NamedTuple
 
 from keras_split.crypto import Link
+from keras_split.durable import is_full
 from keras_split.errors import EnvelopeRefused, Refused, StoreFull
 from keras_split.server.links import Links
 from keras_split.state import Bundle, CorruptState, Shelf
 from keras_split.turns import Record
 
-_NO_ROOM = (errno.EDQUOT, errno.EFBIG, errno.ENOSPC)
 _RESTORE = "Restore the run's folder in `--checkpoint-dir`, as a whole, from its newest backup"
 
 
@@ -75,7 +74,7 @@ class Commits:
             # A clock may be set back between two commits, and numbers never are.
             self._shelf.put(state, version, metadata, nonce=record.number + 1)
         except OSError as error:
-            if error.errno not in _NO_ROOM:
+            if not is_full(error):
                 raise
             raise StoreFull(
                 "The disk of the compute server is full: this commit may not last, and those before it "

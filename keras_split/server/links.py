@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
 from keras_split.crypto import Link
-from keras_split.state.file import UNFINISHED, sync_folder
+from keras_split.durable import make_folder, written
 
 # A page of links, of some hundred bytes each, stays far below what a message may have.
 PAGE = 256
@@ -30,25 +27,14 @@ class Links:
 
     def __init__(self, folder: Path):
         self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(folder)
         # A committed link never changes.
         self._kept = lru_cache(_KEPT)(self._read)
 
     def put(self, link: Link) -> None:
         """Writes a link under its number."""
-        number = link.header.number
-        descriptor, temporary = tempfile.mkstemp(dir=self._folder, prefix=UNFINISHED)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(link.to_bytes())
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self._path(number))
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
-            raise
-        sync_folder(self._folder)
+        with written(self._path(link.header.number)) as file:
+            file.write(link.to_bytes())
 
     def get(self, number: int) -> Link:
         """The link of a number, which was committed."""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
+from keras_split.durable import written
 from keras_split.state.bundle import Bundle
 from keras_split.state.format import CorruptState, framed, unframed
 from keras_split.state.tensors import bits, listed, specs_of, split_up, unlisted
 
-UNFINISHED = ".writing-"
 _FORMAT = "keras_split.state/1"
 
 
@@ -23,15 +21,8 @@ def save(path: Path, bundle: Bundle, metadata: dict[str, Any]) -> None:
         bundle: Arrays by name.
         metadata: JSON-ready.
     """
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            _write(file, bundle, metadata)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
+    with written(path) as file:
+        _write(file, bundle, metadata)
 
 
 def load(path: Path) -> tuple[Bundle, dict[str, Any]]:
@@ -51,14 +42,3 @@ def _write(file: Any, bundle: Bundle, metadata: dict[str, Any]) -> None:
     header = {"format": _FORMAT, "metadata": metadata, "tensors": listed(specs_of(bundle))}
     for piece in framed(header, (bits(array) for array in bundle.values())):
         file.write(piece)
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes names durable: without this a rename itself may be lost in a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -7,7 +7,7 @@ import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
-from keras_split.state.file import UNFINISHED
+from keras_split.durable import UNFINISHED, make_folder
 
 
 @contextlib.contextmanager
@@ -23,7 +23,7 @@ def occupied(folder: Path, what: str = "its snapshots") -> Iterator[None]:
     Raises:
         OSError: Another process has it.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(folder)
     with open(folder / ".lock", "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -8,6 +8,7 @@ import secrets
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from keras_split.durable import make_folder, sync_folder
 from keras_split.state import file
 from keras_split.state.bundle import Bundle
 from keras_split.state.format import CorruptState
@@ -43,7 +44,7 @@ class Shelf:
         self.folder = folder
         self._keep = keep
         self._in_one_line = in_one_line
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(folder)
 
     def put(self, bundle: Bundle, version: int, metadata: dict[str, Any], nonce: int | None = None) -> Ticket:
         """Stores a state durably, and returns its ticket.
@@ -72,7 +73,7 @@ class Shelf:
                 what was trained.
         """
         # Whoever goes on from what is found here relies on it, also after a power cut.
-        file.sync_folder(self.folder)
+        sync_folder(self.folder)
         paths = self._paths()
         for path in reversed(paths):
             try:

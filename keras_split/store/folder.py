@@ -9,27 +9,23 @@ folder/.writing-*          what is being written
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import logging
 import math
 import os
-import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import IO
 
 from keras_split.codec import CHUNK_BYTES
+from keras_split.durable import UNFINISHED, is_full, make_folder, written
 from keras_split.errors import BlobMissing, ProtocolError, StoreFull
-from keras_split.state.file import UNFINISHED, sync_folder
 from keras_split.store.names import check_name, check_run, is_blob
 from keras_split.store.room import Room
 
 _DAY_SECONDS = 86_400.0
-_NO_ROOM = (errno.EDQUOT, errno.EFBIG, errno.ENOSPC)
 _log = logging.getLogger(__name__)
 
 
@@ -61,7 +57,7 @@ class BlobFolder:
         # Two writers of one blob must not both count its bytes.
         self._naming = threading.Lock()
         self._folder_mode, self._file_mode = (0o777, 0o666) if is_shared else (0o700, 0o600)
-        self.path.mkdir(parents=True, exist_ok=True, mode=self._folder_mode)
+        make_folder(self.path, self._folder_mode)
         self._room = Room(max_total_bytes, sum(each.stat().st_size for each in self._blobs()))
         self.expire()
 
@@ -92,7 +88,7 @@ class BlobFolder:
         try:
             self._write(path, name, pieces)
         except OSError as error:
-            if error.errno not in _NO_ROOM:
+            if not is_full(error):
                 raise
             raise StoreFull(
                 f"The disk of {self.path} is full: the blob was not kept, and those that are there stay. "
@@ -182,15 +178,12 @@ class BlobFolder:
         return True
 
     def _write(self, path: Path, name: str, pieces: Iterable[bytes]) -> None:
-        temporary = self.path / f"{UNFINISHED}{secrets.token_hex(8)}"
-        try:
-            with self._room.taking() as take:
-                with open(temporary, "xb", opener=partial(os.open, mode=self._file_mode)) as file:
-                    self._receive(file, name, pieces, take)
-                self._publish(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        renaming = self._renaming(path)
+        with (
+            self._room.taking() as take,
+            written(path, self._file_mode, beside=self.path, renaming=renaming) as file,
+        ):
+            self._receive(file, name, pieces, take)
 
     def _receive(
         self, file: IO[bytes], name: str, pieces: Iterable[bytes], take: Callable[[int], None]
@@ -207,17 +200,14 @@ class BlobFolder:
             raise ProtocolError(
                 f"The bytes that came are not those of the blob {name[:12]}: nothing was kept."
             )
-        file.flush()
-        os.fsync(file.fileno())
 
-    def _publish(self, temporary: Path, path: Path) -> None:
-        path.parent.mkdir(exist_ok=True, mode=self._folder_mode)
+    @contextlib.contextmanager
+    def _renaming(self, path: Path) -> Iterator[None]:
+        make_folder(path.parent, self._folder_mode)
         with self._naming:
             before = path.stat().st_size if path.exists() else 0
-            os.replace(temporary, path)
+            yield
             self._room.give_back(before)
-        sync_folder(path.parent)
-        sync_folder(self.path)
 
     def _open(self, run: str, name: str) -> IO[bytes]:
         try:

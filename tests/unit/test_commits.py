@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from keras_split import durable
 from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.errors import DamagedEnvelope, Refused, StoreFull
 from keras_split.server.run import Run
-from keras_split.state import Shelf, file
+from keras_split.state import Shelf
 from support.committing import begun, body, commit, link_of, open_run, take
 from support.sealed import ALICE, BOB, roster_file
 from support.served import serve
@@ -114,8 +115,8 @@ def test_another_commit_than_the_last_one_is_not_gone_back_to(run: Run, tmp_path
 @pytest.mark.parametrize(
     ("owner", "name", "failure", "kind"),
     [
-        (file, "sync_folder", errno.ENOSPC, StoreFull),
-        (file, "sync_folder", errno.EIO, OSError),
+        (durable, "sync_folder", errno.ENOSPC, StoreFull),
+        (durable, "sync_folder", errno.EIO, OSError),
         (Shelf, "_prune", errno.EACCES, OSError),
     ],
 )
@@ -139,10 +140,13 @@ def test_what_fails_behind_the_rename_leaves_memory_and_disk_at_one_commit(
 
 
 def fail_once(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, failure: int) -> None:
-    """The next call alone."""
+    """The next call alone that has to do with commits, and not with links."""
     done = getattr(owner, name)
 
-    def fails(*given: object) -> None:
+    def fails(given: Path | Shelf) -> None:
+        folder = given.folder if isinstance(given, Shelf) else given
+        if folder.name != "commits":
+            return done(given)
         monkeypatch.setattr(owner, name, done)
         raise OSError(failure, os.strerror(failure))
 

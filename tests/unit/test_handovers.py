@@ -423,7 +423,7 @@ def test_what_a_library_of_files_says_becomes_an_error_of_ours(unsafe_files, fai
 
 
 @pytest.mark.parametrize(("failure", "kind"), FAILURES)
-@pytest.mark.parametrize("call", ["_open", "_publish"])
+@pytest.mark.parametrize("call", ["_open", "_renaming"])
 def test_what_a_mounted_folder_says_becomes_an_error_of_ours(tmp_path, monkeypatch, call, failure, kind):
     def fails(*given):
         raise failure
