@@ -59,11 +59,11 @@ def test_all_links_come_also_with_a_new_roster(tmp_path: Path) -> None:
     turn = take(run, ALICE)
     for _ in range(LINKS):
         commit(run, link_of(run, ALICE, turn))
-    alice = owner(begun(tmp_path / "server", SECOND), tmp_path, FIRST)
-    alice._history.follow = lambda links, addresses: None  # type: ignore[method-assign]
-    alice.look()
-    pin = alice.membership.pinned.read()
-    assert pin is not None and pin.number == LINKS - 1
+    again = begun(tmp_path / "server", SECOND)
+    alice, reply = owner(again, tmp_path, FIRST), ask(again, looks=True)
+    assert len(reply.links) < LINKS and reply.more_links
+    alice.membership.learn(reply.roster)
+    assert alice._shown.links(reply)[-1].header.number == LINKS - 1
 
 
 def test_a_roster_that_fits_into_no_reply_is_refused_at_the_start(tmp_path: Path) -> None:
