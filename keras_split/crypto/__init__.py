@@ -5,7 +5,7 @@ network, and only keys and pins touch the disk.
 """
 
 from keras_split.crypto.chain import Pin, verify_chain
-from keras_split.crypto.envelope import MAX_BLOB_BYTES, Header, Link, open_envelope, seal
+from keras_split.crypto.envelope import MAX_BLOB_BYTES, Header, Link, check_own, open_envelope, seal
 from keras_split.crypto.epoch import Roster
 from keras_split.crypto.identity import Identity
 from keras_split.crypto.link import MAX_LINK_BYTES, Trained
@@ -25,6 +25,7 @@ __all__ = [
     "Trained",
     "Roster",
     "amend",
+    "check_own",
     "create_roster",
     "open_envelope",
     "read_roster",

@@ -28,7 +28,7 @@ from keras_split.crypto.link import Header, Link
 from keras_split.crypto.wrapping import FILE_KEY_BYTES
 from keras_split.errors import DamagedEnvelope, ForeignEnvelope, NotAMember, RosterRefused, WrongRecipients
 
-__all__ = ["MAX_BLOB_BYTES", "Header", "Link", "check_roster", "open_envelope", "seal"]
+__all__ = ["MAX_BLOB_BYTES", "Header", "Link", "check_own", "check_roster", "open_envelope", "seal"]
 
 MAX_BLOB_BYTES = 4 << 30
 _MAGIC = b"KSE1"
@@ -56,7 +56,7 @@ def seal(
         NotAMember: The sender is not in the roster, or the header names another.
     """
     check_roster(header, roster)
-    _check_own(identity, roster)
+    check_own(identity, roster)
     if header.sender != identity.name:
         raise NotAMember(
             f"A header of {header.sender!r} cannot be sealed with the key of {identity.name!r}. "
@@ -91,7 +91,7 @@ def open_envelope(
     header, view = link.header, memoryview(blob).cast("B")
     _check_size(link, view, max_bytes)
     check_roster(header, roster)
-    position = _check_own(identity, roster)
+    position = check_own(identity, roster)
     link.check_signature(roster.find(header.sender))
     if canonical.sha256(view) != link.blob:
         raise DamagedEnvelope(
@@ -125,8 +125,12 @@ def check_roster(header: Header, roster: Roster) -> None:
         )
 
 
-def _check_own(identity: Identity, roster: Roster) -> int:
-    """Position of this identity in the roster."""
+def check_own(identity: Identity, roster: Roster) -> int:
+    """Position of this identity in the roster.
+
+    Raises:
+        NotAMember: These very keys are not in it, whatever their name.
+    """
     if identity.member not in roster.members:
         raise NotAMember(
             f"The key of {identity.name!r} is not in epoch {roster.epoch} of the roster of run "

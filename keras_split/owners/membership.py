@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from keras_split.crypto import Identity, Pinned, Roster, read_rosters
+from keras_split.crypto import Identity, Pinned, Roster, check_own, read_rosters
 from keras_split.errors import RosterRefused
 
 
@@ -66,7 +66,7 @@ class Membership:
         self.places = places
         self.rosters: list[Roster] = read_rosters(roster)
         self._own = roster
-        self.roster.find(identity.name)
+        check_own(identity, self.roster)
         self.pinned = Pinned(Path(places.folder) / "pins", self.roster.run)
 
     @property
@@ -84,6 +84,7 @@ class Membership:
 
         Raises:
             RosterRefused: Not signed by the owners of this run, or not going on from what is known.
+            NotAMember: These keys are not in the newest epoch any more.
         """
         if text == self._own:
             return
@@ -92,9 +93,9 @@ class Membership:
                 f"The server has epoch {len(read_rosters(text))} of the roster, and this member epoch "
                 f"{self.roster.epoch}. Start the server with the newest roster file."
             )
-        self.rosters = read_rosters(text, previous=self.roster)
-        self._own = text
-        self.roster.find(self.identity.name)
+        rosters = read_rosters(text, previous=self.roster)
+        check_own(self.identity, rosters[-1])
+        self.rosters, self._own = rosters, text
 
     def at(self, epoch: int) -> Roster:
         """The roster of an epoch."""

@@ -50,18 +50,18 @@ class Conversation:
         Raises:
             SplitError: The stream is of no use afterwards.
         """
-        if self._call is None:
-            # Not before there is something to say: a server waits for it, though not for long.
-            self._call = self._open_stream(iter(self._requests.get, None))
         self._count += 1
         header.request = self._count
         try:
+            if self._call is None:
+                # Not before there is something to say: a server waits for it, though not for long.
+                self._call = self._open_stream(iter(self._requests.get, None))
             for frame in pack(header, tensors):
                 self._requests.put(frame)
             with self._deadline.within(seconds):
                 return self._checked(self._read(seconds), replies)
         except BaseException:
-            self._abandon()
+            self.abandon()
             raise
 
     def close(self) -> None:
@@ -74,8 +74,11 @@ class Conversation:
             pass  # It is over either way.
         self._deadline.stop()
 
-    def _abandon(self) -> None:
-        """Ends the call at the server as well, which would otherwise wait for the next request."""
+    def abandon(self) -> None:
+        """Ends the call here and at the server, where each would otherwise wait for the other with a thread.
+
+        May be repeated.
+        """
         self._deadline.stop()
         self._cancel()
         self._requests.put(None)

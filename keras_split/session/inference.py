@@ -55,7 +55,7 @@ class Inference:
                 pb.Header(infer=infer), tensors, ("inferred",), self._remote.timeouts.step_seconds
             )
         except SplitError as error:
-            streams.pop("Infer", None)
+            self._remote.drop("Infer")
             if isinstance(error, ConnectionLost):
                 self._remote.hang_up()
             raise

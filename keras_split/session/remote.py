@@ -43,7 +43,7 @@ class Remote:
         self.timeouts = timeouts
         self.model = ""
         self.digest = ""
-        # Open conversations by call. Those of one channel are of no use on the next.
+        # Open conversations by call; those that a fork inherits are its parent's.
         self.streams: dict[str, Conversation] = {}
         self._advice = advice
         self._known: set[str] = set()
@@ -103,6 +103,8 @@ class Remote:
         """The next call connects anew."""
         # A hosted body goes with its connection, so that one is held for as long as there is hope.
         if "Host" not in self.streams:
+            for name in list(self.streams):
+                self.drop(name)
             self._line.close()
 
     def advised(self, error: ConnectionLost) -> ConnectionLost:
@@ -114,6 +116,12 @@ class Remote:
         stream = self.streams.pop(name, None)
         if stream is not None:
             stream.close()
+
+    def drop(self, name: str) -> None:
+        """Forgets a stream that is of no use any more, if there is one."""
+        stream = self.streams.pop(name, None)
+        if stream is not None:
+            stream.abandon()
 
     def close(self) -> None:
         """Ends the connection, and with it the hosted body."""

@@ -71,11 +71,11 @@ class Turn:
         try:
             yield self._enter()
         except ConnectionLost as error:
-            self._remote.streams.pop("Train", None)
+            self._remote.drop("Train")
             self._remote.hang_up()
             raise self._remote.advised(error) from None
         except SplitError:
-            self._remote.streams.pop("Train", None)
+            self._remote.drop("Train")
             raise
 
     def ask(self, header: pb.Header, reply: str) -> Message:
