@@ -226,4 +226,4 @@ class BlobFolder:
 
 
 def _above(ceiling: int) -> str:
-    return f"The blob is above the ceiling of {ceiling:,} bytes (of a `keras-split store`: `--max-blob-mib`)."
+    return f"The blob is above the ceiling of {ceiling:,} bytes (`--max-blob-mib` of the server or store)."

@@ -60,8 +60,8 @@ class StoreService:
         """Before the first byte comes, rather than after the last that fits."""
         if size > self._folder.max_blob_bytes:
             raise ProtocolError(
-                f"The blob of {size:,} bytes is above the ceiling of {self._folder.max_blob_bytes:,} (of a "
-                "`keras-split store`: `--max-blob-mib`)."
+                f"The blob of {size:,} bytes is above the ceiling of {self._folder.max_blob_bytes:,} "
+                "(`--max-blob-mib` of the server or store)."
             )
 
 

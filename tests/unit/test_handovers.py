@@ -279,13 +279,13 @@ def test_a_blob_above_the_stores_ceiling_is_refused_before_its_bytes_come(serve,
 def test_a_server_keeps_and_gives_the_envelopes_of_its_own_run_alone(serve, reach, kept, tmp_path):
     foreign = reach(serve(Envelopes(kept, "f" * 16, Links(tmp_path / "links")).store(Observer())))
     kept.put(RUN, name_of(OTHER), [OTHER])
-    for call in (lambda: foreign.put(name_of(BLOB), BLOB), lambda: foreign.get(name_of(OTHER))):
+    for call in (lambda: foreign.put(name_of(BLOB), BLOB), lambda: foreign.get(name_of(OTHER), len(OTHER))):
         with pytest.raises(Refused, match=f"of run {'f' * 16} are kept here.*'{RUN}'"):
             call()
     assert not kept.has(RUN, name_of(BLOB))
     own = reach(serve(Envelopes(kept, RUN, Links(tmp_path / "links")).store(Observer())))
     own.put(name_of(BLOB), BLOB)
-    assert own.get(name_of(BLOB)) == BLOB
+    assert own.get(name_of(BLOB), len(BLOB)) == BLOB
 
 
 def begin(size=8, run=RUN, name="ab" * 32, data=b""):
@@ -431,7 +431,7 @@ def test_what_a_mounted_folder_says_becomes_an_error_of_ours(tmp_path, monkeypat
     handover = FolderHandover(tmp_path / "share", RUN, LIMITS)
     monkeypatch.setattr(BlobFolder, call, fails)
     with pytest.raises(SplitError, match=str(tmp_path)) as caught:
-        handover.get(name_of(BLOB)) if call == "_open" else handover.put(name_of(BLOB), BLOB)
+        handover.get(name_of(BLOB), len(BLOB)) if call == "_open" else handover.put(name_of(BLOB), BLOB)
     assert type(caught.value) is kind
 
 
@@ -611,7 +611,7 @@ def test_a_peer_keeps_its_own_blobs_however_old_they_are(peer, tmp_path):
     os.utime(tmp_path / "own of alice" / RUN / name_of(BLOB), (0, 0))
     again = peer("alice")
     again.put(name_of(OTHER), OTHER)
-    assert peer("bob").get(name_of(BLOB), Hint("alice", again.address)) == BLOB
+    assert peer("bob").get(name_of(BLOB), len(BLOB), Hint("alice", again.address)) == BLOB
 
 
 def test_a_peer_on_all_addresses_must_say_where_it_is_reached(parties, tmp_path, opened):
