@@ -95,9 +95,7 @@ def _new(
         offer = read_offer(joined.topology, joined.digest, joined.settings, custom_layers)
         ask(offer, approve)
         parts = build_parts(offer, custom_layers)
-        connection = Connection(lambda: session, joined.digest)
-        connection.joined()
-        model = owner._of(parts, joined.topology, connection, decoder)
+        model = owner._of(parts, joined.topology, Connection.of(session, joined), decoder)
         model.compile()
         if membership is not None:
             way = opened.enter_context(closing(way_of(membership, target, credentials, insecure=insecure)))

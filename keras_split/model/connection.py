@@ -33,6 +33,13 @@ class Connection:
         self._settings: dict[str, Any] | None = None
         self._joined: Joined | None = None
 
+    @classmethod
+    def of(cls, session: Session, joined: Joined) -> Connection:
+        """By a session that has joined: what the server told then was looked at, and holds."""
+        made = cls(lambda: session, joined.digest)
+        made._session, made._joined = session, joined
+        return made
+
     @property
     def is_possible(self) -> bool:
         """Whether there is a server to talk to."""

@@ -72,7 +72,7 @@ class Halves:
         """
         if not self._keeps_settings():
             return {}
-        # At each join anew: a server may say something else at the next one.
+        # Also those of an approved offer: a half that was loaded has joined without one.
         settings = validate_settings(self._connection.joined().settings or {})
         # Of a copy: a schedule's config becomes the schedule itself while Keras reads it.
         settings = copy.deepcopy(settings)

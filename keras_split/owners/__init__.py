@@ -6,7 +6,7 @@ from keras_split.owners.audited import AuditedOwner
 from keras_split.owners.membership import Membership, Places
 from keras_split.owners.opening import member_of, way_of
 from keras_split.owners.owner import DataOwner, Taken
-from keras_split.owners.waiting import Waiting
+from keras_split.turns import Waiting
 
 __all__ = [
     "Agreed",

@@ -10,8 +10,8 @@ from keras_split.audit import AuditLog
 from keras_split.crypto import Trained
 from keras_split.errors import EnvelopeRefused
 from keras_split.owners.owner import DataOwner, Taken
-from keras_split.owners.waiting import Waiting
 from keras_split.state import Bundle
+from keras_split.turns import Waiting
 
 
 class AuditedOwner(DataOwner):

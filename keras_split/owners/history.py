@@ -14,8 +14,8 @@ from keras_split.exchange import Handover, Hint
 from keras_split.owners.agreed import Agreed
 from keras_split.owners.membership import Membership
 from keras_split.state import Bundle, CorruptState, applied, difference, dump, parse, state_digest
+from keras_split.state.secret import SECRET_BYTES
 
-SECRET_BYTES = 32
 # What a state's bytes have around them: names, shapes, digests.
 _FRAME_BYTES = 1 << 20
 
@@ -105,7 +105,7 @@ class History:
         Raises:
             NotFinite: The state is one that no other member would use.
         """
-        _check_own(state)
+        _check_own_state(state)
         base = state_digest(self.state)
         if self._needs_full():
             return self._sealed("full", dump(state), base, state, moment, agreed)
@@ -184,7 +184,7 @@ def _is_delta(link: Link) -> bool:
     return link.header.kind == "delta"
 
 
-def _check_own(state: Bundle) -> None:
+def _check_own_state(state: Bundle) -> None:
     # Once it is committed, every other member would meet it for ever, and the run would be over.
     name = _not_finite(state)
     if name is not None:

@@ -15,10 +15,10 @@ from keras_split.owners.agreed import Agreed
 from keras_split.owners.history import History, Moment
 from keras_split.owners.membership import Membership
 from keras_split.owners.shown import Shown
-from keras_split.owners.waiting import Waiting
+from keras_split.owners.waiting import read_waiting
 from keras_split.session import Session
 from keras_split.state import Bundle, Ticket
-from keras_split.turns import Quota, Unit
+from keras_split.turns import Quota, Unit, Waiting
 
 _QUICKEST_POLL_SECONDS, _SLOWEST_POLL_SECONDS = 0.05, 2.0
 # So that noticing that a turn has ended takes no more than this share of the turn.
@@ -177,7 +177,7 @@ class DataOwner:
             reply = self._session().ask_for_turn(self._request(self._history.number))
             if not reply.HasField("waiting"):
                 return reply
-            tell(Waiting.of(reply.waiting, self.membership.names()))
+            tell(read_waiting(reply.waiting, self.membership.names()))
             pause = _POLL_SHARE * (time.monotonic() - since)
             time.sleep(min(max(pause, _QUICKEST_POLL_SECONDS), _SLOWEST_POLL_SECONDS))
 

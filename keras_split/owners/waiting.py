@@ -1,50 +1,19 @@
-"""What a client learns about the turn that it waits for."""
+"""What a server says about the turn that this member waits for."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from keras_split._proto.v1 import split_pb2 as pb
+from keras_split.turns import Waiting
 
 
-@dataclass(frozen=True)
-class Waiting:
-    """Whose turn it is.
-
-    Args:
-        member: Its name; empty if that is not known.
-        trains: Whether it has taken its turn, and is not only waited for.
-        ahead: Turns before this client's.
-        seconds: For how long the turn has been going on.
-        usual_seconds: How long turns usually take; 0 if that is not known.
-    """
-
-    member: str
-    trains: bool
-    ahead: int
-    seconds: float
-    usual_seconds: float
-
-    @classmethod
-    def of(cls, wire: pb.Waiting, members: Sequence[str]) -> Waiting:
-        """From the server's reply, which is shown on terminals: names of members, and no others."""
-        return cls(
-            wire.member if wire.member in members else "",
-            wire.trains,
-            wire.ahead,
-            wire.seconds,
-            wire.usual_seconds,
-        )
-
-    @property
-    def expected_seconds(self) -> float:
-        """How long it will still take, if turns are as they were; 0 if nobody knows."""
-        return max(0.0, self.ahead * self.usual_seconds - self.seconds) if self.usual_seconds else 0.0
-
-    def __str__(self) -> str:
-        who = self.member or "another member"
-        what = f"{who} trains" if self.trains else f"waiting for {who} to take its turn"
-        more = f", then {self.ahead - 1} more" if self.ahead > 1 else ""
-        left = f", about {self.expected_seconds:.0f} s" if self.expected_seconds else ""
-        return f"{what}{more}{left}"
+def read_waiting(wire: pb.Waiting, members: Sequence[str]) -> Waiting:
+    """From the server's reply, which is shown on terminals: names of members, and no others."""
+    return Waiting(
+        wire.member if wire.member in members else "",
+        wire.trains,
+        wire.ahead,
+        wire.seconds,
+        wire.usual_seconds,
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Iterator
 from functools import partial
 
@@ -42,7 +41,6 @@ class SplitService:
         self._watchers = watchers or Watchers()
         self._seen = CallsSeen(self._watchers)
         self._status = Standing(self._watchers.census, meter)
-        self._incarnation = secrets.randbits(64)
 
     def Join(self, request: pb.JoinRequest, context: grpc.ServicerContext) -> pb.JoinReply:
         """Says hello, and takes settings where the model is the client's."""
@@ -123,7 +121,6 @@ class SplitService:
             accepts_settings=served.owned,
             version=served.turns.version,
             body_json=served.describe_body(),
-            incarnation=self._incarnation,
             max_message_bytes=self._limits.max_message_bytes,
         )
 

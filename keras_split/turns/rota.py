@@ -22,6 +22,7 @@ from keras_split.errors import Refused, TurnLost
 from keras_split.turns.order import Order
 from keras_split.turns.quota import Quota
 from keras_split.turns.record import Record
+from keras_split.turns.waiting import Waiting
 
 
 @dataclass(frozen=True)
@@ -35,25 +36,6 @@ class Granted:
 
     turn: int
     used: float
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """It is another's.
-
-    Args:
-        member: Whose; empty if nobody is waited for.
-        trains: Whether that one has it, and is not only waited for.
-        ahead: How many turns come before the asking member's.
-        seconds: For how long this one has been going on.
-        usual_seconds: How long a turn takes, as far as is known; 0 before the first has ended.
-    """
-
-    member: str
-    trains: bool
-    ahead: int
-    seconds: float
-    usual_seconds: float
 
 
 @dataclass(frozen=True)

@@ -20,17 +20,30 @@ HOSTILE = {
 }
 
 
+@pytest.fixture
+def clients(shared_server):
+    """Connects a new client, or a half that was loaded; closes it."""
+    made = []
+
+    def connect(half=SplitModel):
+        made.append(half.connect(shared_server.address, shared_server.credentials()))
+        return made[-1]
+
+    yield connect
+    for split in made:
+        split.close()
+
+
 @pytest.mark.parametrize("name", ["optimizer", "loss", "metrics"])
-@pytest.mark.parametrize("at", [1, 2])
-def test_hostile_settings_are_refused_at_every_join(shared_server, monkeypatch, name, at) -> None:
-    join, joins = Session.join, []
+@pytest.mark.parametrize("is_new", [True, False])
+def test_hostile_settings_are_refused_at_every_join(clients, monkeypatch, name, is_new) -> None:
+    join = Session.join
+    half = SplitModel if is_new else SplitModel.from_config(clients().get_config())
 
     def lying(session, settings=None):
-        joins.append(session)
         joined = join(session, settings)
-        worse = {**joined.settings, name: HOSTILE}
-        return dataclasses.replace(joined, settings=worse) if len(joins) >= at else joined
+        return dataclasses.replace(joined, settings={**joined.settings, name: HOSTILE})
 
     monkeypatch.setattr(Session, "join", lying)
     with pytest.raises(TopologyError, match=f"compile setting.*{name}"):
-        SplitModel.connect(shared_server.address, shared_server.credentials())
+        clients(half).compile()

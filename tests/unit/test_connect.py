@@ -1,7 +1,8 @@
-"""What `connect` has opened is closed again when it fails."""
+"""`connect` runs what was looked at and nothing else, and closes what it has opened when it fails."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -89,6 +90,21 @@ def test_a_member_whose_way_of_handing_over_does_not_exist_leaves_its_log_to_the
     with pytest.raises(ValueError, match="where='nowhere'"):
         SplitModel.connect(NOWHERE, insecure=True, **given)
     assert_free(log)
+
+
+def test_what_was_approved_is_what_is_compiled_whatever_the_server_says_later(
+    joined: Joined, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = dataclasses.replace(joined, settings=json.loads(settings("adam")))
+    said, approved = iter([joined, later, later]), []
+    monkeypatch.setattr(Session, "join", lambda session, settings=None: next(said))
+    split = SplitModel.connect(
+        NOWHERE, insecure=True, approve=lambda offer: not approved.append(offer.optimizer)
+    )
+    for _ in range(2):
+        assert approved == ["SGD"] and isinstance(split.optimizer, keras.optimizers.SGD)
+        split.compile(metrics=["mae"])
+    split.close()
 
 
 def failing(fault: type[BaseException]) -> Callable[..., Any]:

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.crypto import read_rosters
 from keras_split.errors import ProtocolError, SplitError
-from keras_split.owners import Waiting
 from keras_split.owners.owner import _read_quota
+from keras_split.owners.waiting import read_waiting
 from keras_split.server.links import Links
 from keras_split.server.run import Run
 from keras_split.server.run_options import RunOptions
@@ -78,8 +78,8 @@ def test_a_turn_of_no_length_is_refused(quota: float, unit: str) -> None:
 
 def test_only_names_of_members_are_shown() -> None:
     escape = pb.Waiting(member="\x1b[2J", trains=True, ahead=1)
-    assert str(Waiting.of(escape, ["a"])) == "another member trains"
-    assert str(Waiting.of(pb.Waiting(member="a", trains=True, ahead=1), ["a"])) == "a trains"
+    assert str(read_waiting(escape, ["a"])) == "another member trains"
+    assert str(read_waiting(pb.Waiting(member="a", trains=True, ahead=1), ["a"])) == "a trains"
 
 
 @pytest.fixture

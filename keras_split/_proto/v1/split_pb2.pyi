@@ -171,7 +171,7 @@ class JoinRequest(_message.Message):
     def __init__(self, peer: _Optional[_Union[Peer, _Mapping]] = ..., model: _Optional[str] = ..., settings_json: _Optional[str] = ...) -> None: ...
 
 class JoinReply(_message.Message):
-    __slots__ = ("peer", "model", "topology_json", "topology_digest", "settings_json", "accepts_settings", "version", "body_json", "incarnation", "max_message_bytes")
+    __slots__ = ("peer", "model", "topology_json", "topology_digest", "settings_json", "accepts_settings", "version", "body_json", "max_message_bytes")
     PEER_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TOPOLOGY_JSON_FIELD_NUMBER: _ClassVar[int]
@@ -180,7 +180,6 @@ class JoinReply(_message.Message):
     ACCEPTS_SETTINGS_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     BODY_JSON_FIELD_NUMBER: _ClassVar[int]
-    INCARNATION_FIELD_NUMBER: _ClassVar[int]
     MAX_MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
     peer: Peer
     model: str
@@ -190,9 +189,8 @@ class JoinReply(_message.Message):
     accepts_settings: bool
     version: int
     body_json: str
-    incarnation: int
     max_message_bytes: int
-    def __init__(self, peer: _Optional[_Union[Peer, _Mapping]] = ..., model: _Optional[str] = ..., topology_json: _Optional[str] = ..., topology_digest: _Optional[str] = ..., settings_json: _Optional[str] = ..., accepts_settings: bool = ..., version: _Optional[int] = ..., body_json: _Optional[str] = ..., incarnation: _Optional[int] = ..., max_message_bytes: _Optional[int] = ...) -> None: ...
+    def __init__(self, peer: _Optional[_Union[Peer, _Mapping]] = ..., model: _Optional[str] = ..., topology_json: _Optional[str] = ..., topology_digest: _Optional[str] = ..., settings_json: _Optional[str] = ..., accepts_settings: bool = ..., version: _Optional[int] = ..., body_json: _Optional[str] = ..., max_message_bytes: _Optional[int] = ...) -> None: ...
 
 class PrepareRequest(_message.Message):
     __slots__ = ("model", "topology_digest", "mode", "inputs", "labels_structure", "sample_weight_structure", "wants_cut_gradients", "graded")
