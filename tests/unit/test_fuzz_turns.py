@@ -23,7 +23,7 @@ from keras_split.state import Shelf
 IDENTITY = Identity.generate("a", post_quantum=False)
 ROSTER = create_roster([IDENTITY.member], [IDENTITY.member], signers=[IDENTITY])
 TOPOLOGY, SETTINGS = "1" * 64, "2" * 64
-IN_A_FOLDER = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+IN_A_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 INT64 = st.integers(-(2**63), 2**63 - 1)
 
 REPLIES = st.builds(
