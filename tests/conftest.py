@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import sys
 
+import hypothesis
 import pytest
 
 # The promise is for one CPU: with several threads the order of a sum is the scheduler's choice, and
 # then even two whole models differ. The environment reaches the private server as well.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+# An example that takes long on a busy machine is no fault.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

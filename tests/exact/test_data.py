@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-import keras_split
 from support.models import CLASSES, ROWS, Case, classes, floats, mlp_case
 from support.pairs import assert_trains_as_whole
 
 CASE = mlp_case(weighted_metrics=["accuracy", "sparse_categorical_crossentropy"])
 X, Y = CASE.x, CASE.y
-SECOND_CUT = keras_split.list_cuts(CASE.build(), after=CASE.cut)[-1].name
+# Labels shared, and label-free.
+MODES = (None, "high_drop")
 WEIGHTS = np.linspace(0.0, 2.0, ROWS, dtype="float32")
 CLASS_WEIGHT = {0: 0.5, 1: 2.0, 2: 0.0, 3: 1.25}
 
@@ -94,50 +94,45 @@ VALIDATED = {
 }
 
 
-@pytest.fixture(params=[None, SECOND_CUT], ids=["labels shared", "label-free"])
-def second_cut(request):
-    return request.param
-
-
-def assert_fits_as_whole(sources, second_cut, **compiled):
+def assert_fits_as_whole(sources, **compiled):
     """Fits to one source after the other; results are compared under the sources' names."""
 
     def train(model):
         return {name: model.fit(**make(), epochs=2, verbose=0) for name, make in sources.items()}
 
     settings = CASE.settings()
-    assert_trains_as_whole(CASE.build, CASE.cut, lambda: {**settings(), **compiled}, train, second_cut)
+    assert_trains_as_whole(CASE.build, CASE.cut, lambda: {**settings(), **compiled}, train, *MODES)
 
 
-def test_arrays_and_tensors(second_cut):
-    assert_fits_as_whole(IN_MEMORY, second_cut)
+def test_arrays_and_tensors():
+    assert_fits_as_whole(IN_MEMORY)
 
 
-def test_frames(second_cut):
-    assert_fits_as_whole(FRAMES, second_cut)
+def test_frames():
+    assert_fits_as_whole(FRAMES)
 
 
-def test_data_sets_of_tensorflow(second_cut):
-    assert_fits_as_whole(DATA_SETS, second_cut)
+def test_data_sets_of_tensorflow():
+    assert_fits_as_whole(DATA_SETS)
 
 
-def test_generators(second_cut):
-    assert_fits_as_whole(GENERATORS, second_cut)
+def test_generators():
+    assert_fits_as_whole(GENERATORS)
 
 
 # Python 3.12 warns of forks in general; gRPC's and TensorFlow's threads stay behind, and are not needed.
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_py_datasets_with_workers(second_cut):
-    assert_fits_as_whole(PY_DATASETS, second_cut)
+def test_py_datasets_with_workers():
+    assert_fits_as_whole(PY_DATASETS)
 
 
-def test_weights_of_rows_and_classes(second_cut):
-    assert_fits_as_whole(WEIGHTED, second_cut)
+def test_weights_of_rows_and_classes():
+    assert_fits_as_whole(WEIGHTED)
 
 
-def test_validation(second_cut):
+def test_validation():
     fit = {"x": X, "y": Y, "batch_size": 8}
-    assert_fits_as_whole({name: lambda each=each: fit | each for name, each in VALIDATED.items()}, second_cut)
+    assert_fits_as_whole({name: lambda each=each: fit | each for name, each in VALIDATED.items()})
 
 
 def test_weights_for_each_of_several_outputs():
@@ -180,7 +175,10 @@ def test_weights_for_each_time_step():
     )
 
 
-def test_several_steps_per_execution(second_cut):
+def test_several_steps_per_execution():
     # Five batches: one execution of four steps and one of what is left.
-    source = {"x": X, "y": Y, "batch_size": 4, "validation_data": (X[:13], Y[:13])}
-    assert_fits_as_whole({"four": lambda: source}, second_cut, steps_per_execution=4)
+    source = {
+        **{"x": X, "y": Y, "batch_size": 4, "sample_weight": WEIGHTS},
+        "validation_data": (X[:13], Y[:13]),
+    }
+    assert_fits_as_whole({"four": lambda: source}, steps_per_execution=4)

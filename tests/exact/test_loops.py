@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from support.models import ROWS, Case, classes, convolutional, floats, mlp_case
+from support.models import Case, classes, convolutional, floats, mlp_case
 from support.pairs import assert_trains_as_whole
 
 CASE = mlp_case()
@@ -48,7 +47,7 @@ def test_train_test_and_predict_on_batch_in_turns():
             model.reset_metrics()
         return found
 
-    assert_trains_as_whole(case.build, case.cut, case.settings(), train)
+    assert_trains_as_whole(case.build, case.cut, case.settings(), train, None, "flatten")
 
 
 def test_fit_among_other_calls():
@@ -56,7 +55,7 @@ def test_fit_among_other_calls():
         model.train_on_batch(X[:8], Y[:8])
         return CASE.fit(model), model.evaluate(X, Y, verbose=0), CASE.fit(model, epochs=1)
 
-    assert_trains_as_whole(CASE.build, CASE.cut, CASE.settings(), train)
+    assert_trains_as_whole(CASE.build, CASE.cut, CASE.settings(), train, None, "high")
 
 
 def test_evaluate_and_predict_leave_everything_as_it_was():
@@ -67,15 +66,3 @@ def test_evaluate_and_predict_leave_everything_as_it_was():
         return first
 
     assert_trains_as_whole(CASE.build, CASE.cut, CASE.settings(), train)
-
-
-@pytest.mark.usefixtures("no_graph_rewriting")
-def test_running_eagerly():
-    # Without a graph at the client there is nothing to rewrite, and so there must not be at the server.
-    case = mlp_case(run_eagerly=True)
-
-    def train(model):
-        history = case.fit(model, validation_data=(X, Y))
-        return history, model.predict(X[: ROWS // 2], verbose=0)
-
-    assert_trains_as_whole(case.build, case.cut, case.settings(), train)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import keras
 import numpy as np
-import pytest
 from keras import layers, losses
 
 from support.models import CLASSES, ROWS, Case, classes, floats
@@ -85,16 +84,14 @@ def test_numbers():
     )
 
 
-@pytest.mark.parametrize("loss", ["mse", "mae", losses.Huber()])
-def test_a_sigmoid_whose_logits_no_loss_reads(loss):
-    assert_losses_as_whole({"only": ((CLASSES, "sigmoid", None), np.abs(floats(CLASSES)), loss)})
-
-
-def test_two_losses():
+def test_sigmoids_whose_logits_no_loss_reads():
+    sigmoid, y = (CLASSES, "sigmoid", None), np.abs(floats(CLASSES))
     assert_losses_as_whole(
         {
-            "kind": ((CLASSES, "softmax", None), SPARSE, "sparse_categorical_crossentropy"),
-            "size": ((CLASSES, None, None), floats(CLASSES), "mse"),
+            "squared": (sigmoid, y, "mse"),
+            "absolute": (sigmoid, y, "mae"),
+            "huber": (sigmoid, y, losses.Huber()),
+            "overlap": (sigmoid, (y > 1).astype("float32"), "dice"),
         }
     )
 

@@ -18,12 +18,12 @@ from support.models import (
     mlp_case,
     tokens,
 )
-from support.pairs import assert_trains_as_whole, paired_models
+from support.pairs import assert_case_trains_as_whole, assert_trains_as_whole, paired_models
 
 SENTENCES = tokens(7, 12)
 
 DENSE = mlp_case()
-CONVOLUTIONAL = Case(convolutional, "pool1", floats(6, 6, 2), classes(), CLASSIFIES)
+CONVOLUTIONAL = Case(convolutional, "pool1", floats(6, 6, 2), classes(), CLASSIFIES, "flatten")
 RECURRENT = Case(masked_to_the_end, "embed", SENTENCES, SENTENCES, CLASSIFIES)
 
 POLICIES = {
@@ -37,7 +37,7 @@ POLICIES = {
 @pytest.mark.parametrize(("case", "policy"), POLICIES.values(), ids=POLICIES.keys())
 def test_training_with_a_global_policy(case, policy):
     keras.config.set_dtype_policy(policy)
-    assert_trains_as_whole(case.build, case.cut, case.settings(), case.fit_and_use)
+    assert_case_trains_as_whole(case)
 
 
 def test_training_in_float64():

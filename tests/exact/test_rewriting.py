@@ -5,15 +5,39 @@ docs/exactness.md has the reasons.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import keras
 import pytest
+import tensorflow as tf
 from keras import layers
 
 from support.equality import assert_same_result
-from support.models import CLASSES, CLASSIFIES, Case, classes, convolutional, floats, residual
+from support.models import (
+    CLASSES,
+    CLASSIFIES,
+    Case,
+    classes,
+    convolutional,
+    floats,
+    mlp_case,
+    read_further,
+    residual,
+)
 from support.pairs import assert_trains_as_whole, paired_models
 
-pytestmark = pytest.mark.usefixtures("no_graph_rewriting")
+
+@pytest.fixture(autouse=True)
+def no_graph_rewriting():
+    """TensorFlow runs graphs as they are written; a private server of its own does likewise.
+
+    Left to itself, TensorFlow fuses neighbouring operations into kernels that round in another way,
+    and what a cut keeps apart it cannot fuse. All tests that need this are here, since each process that
+    runs one starts such a server.
+    """
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    yield
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
 
 
 def activated(function: str):
@@ -42,7 +66,8 @@ def many_addends() -> keras.Model:
 
 
 CASES = {
-    **{function: activated(function) for function in ("tanh", "sigmoid", "gelu", "elu")},
+    # Of several operations, in both directions; with nothing fused, all other activations are simpler.
+    "gelu": activated("gelu"),
     "sum": Case(many_addends, ["first_sum", "term3", "term4"], floats(6), classes(), CLASSIFIES),
 }
 
@@ -52,7 +77,7 @@ def test_a_cut_between_operations_that_would_be_fused(case):
     assert_trains_as_whole(case.build, case.cut, case.settings(), case.fit_and_use)
 
 
-@pytest.mark.parametrize("cut", ["block1_conv1", "block1_relu", "block1_conv2"])
+@pytest.mark.parametrize("cut", ["block1_conv1", "block1_relu"])
 def test_a_cut_inside_a_residual_block_in_bfloat16(cut):
     keras.config.set_dtype_policy("mixed_bfloat16")
     case = Case(residual, cut, floats(6, 6, 2), classes(), CLASSIFIES)
@@ -63,3 +88,20 @@ def test_calling_a_model_outside_of_a_graph():
     case = Case(convolutional, "pool1", floats(6, 6, 2), classes())
     with paired_models(case.build, case.cut) as pair:
         assert_same_result(*pair.both(lambda model: model(case.x)))
+
+
+def eagerly(case: Case) -> Case:
+    return replace(case, compiled={**case.compiled, "run_eagerly": True})
+
+
+def test_running_eagerly():
+    # Without a graph at the client there is nothing to rewrite, and so there must not be at the server.
+    case = eagerly(mlp_case())
+    assert_trains_as_whole(case.build, case.cut, case.settings(), case.fit_and_use, None, "high")
+
+
+def test_without_graphs_the_logits_are_found_as_well():
+    loss = "sparse_categorical_crossentropy"
+    compiled = {"loss": [loss, loss], "loss_weights": [0.7, 1.3], "metrics": [["accuracy"], ["accuracy"]]}
+    case = eagerly(Case(read_further("softmax"), "low", floats(6), [classes(), classes()], compiled))
+    assert_trains_as_whole(case.build, case.cut, case.settings(), case.fit, None, "high")

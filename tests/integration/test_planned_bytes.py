@@ -80,9 +80,7 @@ SEVERAL_X = {"image": IMAGES, "facts": floats(5)}
 SEVERAL_Y = {"kind": classes(), "size": floats(1)}
 WORDS, PADDED = tokens(7, 12), tokens(7, 12)
 CASES = {
-    "lenet": Case(lenet, "pool2", floats(8, 8, 1), classes(), CLASSIFIES),
-    "lenet, early": Case(lenet, "conv1", floats(8, 8, 1), classes(), CLASSIFIES),
-    "batch normalisation": Case(models.convolutional, "drop1", IMAGES, classes(), CLASSIFIES),
+    "lenet": Case(lenet, "conv1", floats(8, 8, 1), classes(), CLASSIFIES),
     "skip across the cut": Case(models.residual, "block1_relu", IMAGES, classes(), CLASSIFIES),
     "mask": Case(models.masked, "embed", PADDED, classes(), CLASSIFIES),
     "mask to the end": Case(models.masked_to_the_end, "embed", PADDED, WORDS, CLASSIFIES),
@@ -98,10 +96,11 @@ CASES = {
     "softmax at the cut": output_at_the_cut("softmax"),
     "no gradient": Case(deaf, ["low", "choice"], floats(6), classes(), CLASSIFIES),
     "loss terms": Case(models.penalised, "low2", floats(6), classes(), CLASSIFIES),
-    "nested": Case(models.nested, "outer/inner/first", floats(6), classes(), CLASSIFIES),
     "frozen head": mlp_case(build=frozen),
     "bfloat16": mlp_case(build=half_precision),
-    "one-hot labels": Case(models.mlp, "high", floats(6), one_hot(), {"loss": "categorical_crossentropy"}),
+    "nested, one-hot labels": Case(
+        models.nested, "outer/inner/first", floats(6), one_hot(), {"loss": "categorical_crossentropy"}
+    ),
 }
 
 
@@ -193,8 +192,7 @@ def test_bytes_with_labels_and_weights_of_ones_own_are_those_of_a_real_step(exch
 
 
 LABEL_FREE = {
-    "lenet": (CASES["lenet, early"], "flatten"),
-    "batch normalisation": (CASES["batch normalisation"], "flatten"),
+    "lenet": (CASES["lenet"], "flatten"),
     "around the server": (CASES["skip across the cut"], "block2_relu"),
     "mask to the end": (CASES["mask to the end"], "read"),
     "two outputs": (CASES["two outputs"], "think"),

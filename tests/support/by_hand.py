@@ -60,12 +60,19 @@ class ByHand:
         self.client.build(self._ours)
         self.server.build(self._theirs)
         self._step = tf.function(self._traced)
+        self._means = {name: keras.metrics.Mean(name=name) for name in ("loss", "reconstruction_loss")}
 
-    def fit(self, x, y, epochs: int) -> None:
+    def fit(self, x, y, epochs: int) -> dict[str, list[float]]:
+        """Trains; returns the losses of each epoch."""
+        history: dict[str, list[float]] = {name: [] for name in self._means}
         for _ in range(epochs):
             for at in range(0, len(x), BATCH):
                 rows = slice(at, at + BATCH)
                 self._step(tf.constant(x[rows]), tf.constant(y[rows]), bool((y[rows] >= 0).any()))
+            for name, mean in self._means.items():
+                history[name].append(float(mean.result()))
+                mean.reset_state()
+        return history
 
     def _traced(self, x, y, has_labels: bool) -> None:
         labelled = tf.where(y >= 0)
@@ -82,6 +89,10 @@ class ByHand:
                 losses = keras.losses.sparse_categorical_crossentropy(tf.gather_nd(y, labelled), y_pred)
                 task = tf.reduce_mean(losses)
                 penalty = tf.add_n(self._body.losses)
+        self._means["reconstruction_loss"].update_state(reconstruction, sample_weight=len(x))
+        if has_labels:
+            total = keras.ops.sum([task, *self._head.losses, *self._body.losses])
+            self._means["loss"].update_state(total, sample_weight=tf.shape(labelled)[0])
         pull = self._alpha * tape.gradient(reconstruction, smashed)
         if has_labels:
             pull = tf.convert_to_tensor(tape.gradient(task, smashed)) + pull

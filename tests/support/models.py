@@ -24,6 +24,7 @@ class Case:
         x: Inputs of `ROWS` samples.
         y: Labels.
         compiled: Arguments of `compile`, without the optimizer.
+        second_cut: Where to cut it again for a client that shares no labels.
     """
 
     build: Callable[[], keras.Model]
@@ -31,6 +32,12 @@ class Case:
     x: Any
     y: Any
     compiled: dict[str, Any] = field(default_factory=dict)
+    second_cut: str | list[str] | None = None
+
+    @property
+    def modes(self) -> tuple[str | list[str] | None, ...]:
+        """Second cuts to train it with: None, so that labels are shared, and its own."""
+        return (None,) if self.second_cut is None else (None, self.second_cut)
 
     def settings(self, optimizer: Callable[[], Any] = lambda: "adam") -> Callable[[], dict[str, Any]]:
         """Makes the arguments of `compile`, with an optimizer of their own."""
@@ -135,6 +142,19 @@ def several_inputs_and_outputs() -> keras.Model:
     return keras.Model({"image": image, "facts": facts}, {"kind": kind, "size": size})
 
 
+def read_further(activation: str = "linear") -> Callable[[], keras.Model]:
+    """The first output, which the head makes at a cut at `low`, is what the second is computed from."""
+
+    def build() -> keras.Model:
+        inputs = keras.Input((6,))
+        low = layers.Dense(CLASSES, activation=activation, name="low")(inputs)
+        high = layers.Dense(5, activation="relu", name="high")(low)
+        kind = layers.Dense(CLASSES, activation="softmax", name="kind")(high)
+        return keras.Model(inputs, [low, kind])
+
+    return build
+
+
 def nested() -> keras.Model:
     """A model inside a model inside a model."""
     inner = keras.Sequential(
@@ -191,8 +211,8 @@ def masked() -> keras.Model:
         [
             keras.Input((7,), dtype="int32"),
             layers.Embedding(12, 5, mask_zero=True, name="embed"),
-            layers.LSTM(6, return_sequences=True, dropout=0.2, name="lower"),
-            layers.LSTM(4, name="upper"),
+            layers.Dense(6, activation="tanh", name="lower"),
+            layers.GlobalAveragePooling1D(name="upper"),
             layers.Dense(CLASSES, activation="softmax", name="classes"),
         ]
     )

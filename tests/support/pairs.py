@@ -11,6 +11,7 @@ import keras
 
 import keras_split
 from support.equality import assert_equal_training
+from support.models import Case
 
 SEED = 11
 
@@ -48,12 +49,60 @@ def paired_models(
     """Builds a model twice from the same seeds and splits the second; ends the connection."""
     keras.utils.set_random_seed(SEED)
     whole = build()
+    with _split(build, cut, second_cut) as split:
+        yield Pair(whole, split)
+
+
+@contextmanager
+def _split(
+    build: Callable[[], keras.Model], cut: str | list[str], second_cut: str | list[str] | None
+) -> Iterator[keras_split.SplitModel]:
     keras.utils.set_random_seed(SEED)
     split = keras_split.SplitModel(build(), cut, second_cut)
     try:
-        yield Pair(whole, split)
+        yield split
     finally:
         split.close()
+
+
+class TrainedWhole:
+    """A whole model, trained once, for any number of split ones to be compared with.
+
+    Args:
+        build: Makes the model; layers with weights must have names of their own.
+        settings: Makes the arguments of `compile`.
+        train: Is given the compiled model; what it returns is compared as well.
+    """
+
+    def __init__(
+        self,
+        build: Callable[[], keras.Model],
+        settings: Callable[[], dict[str, Any]],
+        train: Callable[[Any], Any],
+    ):
+        self._build, self._settings, self._train = build, settings, train
+        keras.utils.set_random_seed(SEED)
+        self.model = build()
+        self.result = self._trained(self.model)
+
+    def _trained(self, model: Any) -> Any:
+        model.compile(**self._settings())
+        keras.utils.set_random_seed(SEED)
+        return self._train(model)
+
+    @contextmanager
+    def equals_split(
+        self, cut: str | list[str], second_cut: str | list[str] | None = None
+    ) -> Iterator[tuple[keras_split.SplitModel, Any]]:
+        """Trains the model split; yields it with what `train` returned if nothing differs."""
+        try:
+            with _split(self._build, cut, second_cut) as split:
+                result = self._trained(split)
+                assert_equal_training(self.model, split, self.result, result)
+                yield split, result
+        except Exception as error:
+            error.add_note(f"Split with cut={cut!r}, second_cut={second_cut!r}.")
+            raise
 
 
 def assert_trains_as_whole(
@@ -61,20 +110,29 @@ def assert_trains_as_whole(
     cut: str | list[str],
     settings: Callable[[], dict[str, Any]],
     train: Callable[[Any], Any],
-    second_cut: str | list[str] | None = None,
+    *second_cuts: str | list[str] | None,
 ) -> Any:
-    """Trains whole and split, and passes if nothing differs.
+    """Trains whole once, and split with each second cut, and passes if nothing differs.
 
     Args:
         build: Makes the model; layers with weights must have names of their own.
-        cut: For the split one.
+        cut: For the split ones.
         settings: Makes the arguments of `compile`.
         train: Is given the compiled model; what it returns is compared as well.
+        second_cuts: With None, labels are shared, as they are if nothing is given.
 
     Returns:
         What `train` returned for the whole model.
     """
-    with paired_models(build, cut, second_cut) as pair:
-        ours, theirs = pair.compile(settings).both(train)
-        assert_equal_training(pair.whole, pair.split, ours, theirs)
-    return ours
+    whole = TrainedWhole(build, settings, train)
+    for second_cut in second_cuts or (None,):
+        with whole.equals_split(cut, second_cut):
+            pass
+    return whole.result
+
+
+def assert_case_trains_as_whole(case: Case, train: Callable[[Any], Any] | None = None) -> Any:
+    """Likewise with Adam in each of a case's modes; unless told otherwise, it is trained and used."""
+    return assert_trains_as_whole(
+        case.build, case.cut, case.settings(), train or case.fit_and_use, *case.modes
+    )

@@ -64,7 +64,7 @@ def peak_bytes(call):
 # What comes back.
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(bundles())
 def test_any_state_comes_back_to_the_last_bit(bundle):
     assert_same_bits(bundle, parse(dump(bundle), MIB))
@@ -141,7 +141,7 @@ def test_the_digest_is_of_a_fixed_form():
     assert state_digest(bundle) == hashlib.sha256(line + b"\x80\x3f" + b"\x01\x00\xfe\xff").hexdigest()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(bundles(), st.randoms())
 def test_the_digest_does_not_depend_on_the_order(bundle, random):
     names = list(bundle)
@@ -149,7 +149,7 @@ def test_the_digest_does_not_depend_on_the_order(bundle, random):
     assert state_digest({name: bundle[name] for name in names}) == state_digest(bundle)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(bundles(), st.data())
 def test_the_digest_depends_on_every_bit(bundle, data):
     holding = [name for name, each in bundle.items() if each.size and each.dtype != np.bool_]
@@ -196,7 +196,7 @@ def test_every_missing_or_additional_end_is_noticed():
             parse(damaged, MIB)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=200), st.booleans())
 def test_any_bytes_are_refused_in_one_way(content, is_packed_only):
     wrapped = forged([["a", "float32", [3]]], content) if is_packed_only else forged_line(content)
@@ -220,7 +220,7 @@ TENSOR = st.tuples(
 ).map(list)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(TENSOR | JSON, max_size=4) | JSON, st.integers(0, 64))
 def test_any_header_is_refused_or_means_what_it_says(tensors, count):
     try:
@@ -342,7 +342,7 @@ def test_a_frame_that_ends_early_is_refused(cut):
         parse(forged([["a", "uint32", [50_000]]], packed[: len(packed) - cut]), MIB)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(arrays(["u1", "u2", "u4", "u8"]).map(np.ravel), max_size=6))
 def test_patterns_of_any_width_come_back_in_their_order(patterns):
     layouts = [(each.dtype.itemsize, each.size) for each in patterns]

@@ -81,7 +81,7 @@ def bounded_memory():
         assert peak < MOST_BYTES
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(LINKS)
 def test_links(data):
     try:
@@ -94,7 +94,7 @@ def test_links(data):
     assert data == LINK_BYTES
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=200) | mutated(MEMBER_TEXT) | with_field(MEMBER_TEXT))
 def test_members(data):
     try:
@@ -105,7 +105,7 @@ def test_members(data):
     assert Member.from_json(member.to_json()) == member
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(ROSTERS)
 def test_rosters(data):
     try:
@@ -116,7 +116,7 @@ def test_rosters(data):
     assert roster == ROSTER
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=200) | mutated(BLOB), st.booleans())
 def test_envelopes(blob, is_signed):
     link = signed_again(BOB, LINK, blob) if is_signed else LINK
@@ -129,7 +129,7 @@ def test_envelopes(blob, is_signed):
     assert opened == b"state of the client" and blob[:6] + blob[86:] == BLOB[:6] + BLOB[86:]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(LINKS, max_size=4), st.booleans())
 def test_histories(links, is_pinned):
     pin = Pin.of(LINK) if is_pinned else None

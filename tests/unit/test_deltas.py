@@ -49,7 +49,7 @@ def body_of(delta):
 # What it leads to.
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(bundles(), st.integers(0, 2**32 - 1))
 def test_a_delta_leads_to_the_very_result(base, seed):
     result = like(base, seed)
@@ -188,7 +188,7 @@ def test_every_missing_or_additional_end_is_noticed():
             applied(BASE, damaged, MIB)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=200))
 def test_any_body_is_refused_in_one_way(packed):
     with pytest.raises(CorruptState):

@@ -37,7 +37,7 @@ payloads = st.binary(max_size=64) | st.integers(0, 5000).map(bytes)
 frames = st.builds(lambda header, data: pb.Frame(header=header, data=data), st.none() | headers, payloads)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(frames, max_size=4))
 def test_any_frames_are_a_message_or_refused(sent: list[pb.Frame]) -> None:
     try:
@@ -50,7 +50,7 @@ def test_any_frames_are_a_message_or_refused(sent: list[pb.Frame]) -> None:
         assert len(found.tensors) == len(sent[0].header.tensors)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_message_or_refused(raw: bytes) -> None:
     try:
@@ -60,7 +60,7 @@ def test_any_bytes_are_a_message_or_refused(raw: bytes) -> None:
     assert found is not None
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(json_texts, st.integers(0, 4))
 def test_any_text_is_a_nest_or_refused(text: str, count: int) -> None:
     try:
@@ -78,7 +78,7 @@ def _leaves(nest: Any) -> list[Any]:
     return [] if nest is None else [nest]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(json_texts, st.booleans())
 def test_any_text_is_a_document_or_refused(text: str, finite: bool) -> None:
     try:

@@ -34,8 +34,8 @@ from keras_split.turns import Turns
 from support.fuzzing import MIB, bounded, changed, json_texts
 
 LIMITS = Limits(max_tensors=8, max_rank=4, max_dimension=1024)
-PLENTY = settings(max_examples=300, deadline=None)
-SOME = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+PLENTY = settings(max_examples=300)
+SOME = settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 numbers = st.sampled_from([0, 1, 2, 3, 7, (1 << 31) - 1, (1 << 32) - 1])
 sizes = st.sampled_from([-(1 << 63), -2, -1, 0, 1, 4, 1024, 1025, (1 << 63) - 1])

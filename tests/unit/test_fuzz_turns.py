@@ -26,7 +26,7 @@ from support.history import AGREED, ROSTER, history_of, membership_in, owner_bef
 COUNT = 5
 with tempfile.TemporaryDirectory() as maker:
     LINKS, BLOBS = history_of(COUNT, Path(maker))
-IN_A_FOLDER = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+IN_A_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 INT64 = st.integers(-(2**63), 2**63 - 1)
 
 UINT64 = st.integers(0, 2**64 - 1)

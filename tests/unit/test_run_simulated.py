@@ -96,9 +96,7 @@ def schedules(**given: object) -> st.SearchStrategy[Schedule]:
 
 
 def many(count: int) -> settings:
-    return settings(
-        max_examples=max(1, count // BATCH), deadline=None, suppress_health_check=list(HealthCheck)
-    )
+    return settings(max_examples=max(1, count // BATCH), suppress_health_check=list(HealthCheck))
 
 
 def each_of(plan: Schedule) -> Iterator[Schedule]:

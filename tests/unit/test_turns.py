@@ -253,4 +253,4 @@ class Disorder(RuleBasedStateMachine):
 
 
 TestDisorder = Disorder.TestCase
-TestDisorder.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestDisorder.settings = settings(max_examples=200, stateful_step_count=40)
