@@ -142,6 +142,7 @@ def test_a_black_hole_is_noticed_by_pings(connected, proxy, monkeypatch):
     with pytest.raises((ConnectionLost, DeadlineExceeded)):
         train(split, callbacks=[witness])
     witness.assert_unchanged(split)
+    proxy.cut()
 
 
 def test_a_line_that_stays_broken_ends_the_training(split, proxy):
