@@ -35,8 +35,20 @@ def common_settings(compile_config: dict[str, Any]) -> dict[str, Any]:
 def check_same(own: dict[str, Any], server: dict[str, Any]) -> None:
     """Raises `SettingsRefused` where a client's settings differ from a server's that hold."""
     for name in COMMON:
-        if json.dumps(own.get(name), sort_keys=True) != json.dumps(server.get(name), sort_keys=True):
+        if _comparable(name, own) != _comparable(name, server):
             raise SettingsRefused(
                 f"This server keeps its own compile settings, and `{name}` differs from them. Leave "
                 "optimizer, loss and loss_weights out of `compile()`, or have the server's changed."
             )
+
+
+def _comparable(name: str, settings: dict[str, Any]) -> str:
+    value = settings.get(name)
+    # Keras numbers the names of optimizers within a process: of two that are alike, one is `adam_1`.
+    return json.dumps(_unnamed(value) if name == "optimizer" else value, sort_keys=True)
+
+
+def _unnamed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _unnamed(each) for key, each in value.items() if key != "name"}
+    return value

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from support import bodies
@@ -23,6 +25,13 @@ def shared_server(pki, tmp_path_factory):
 def start(shared_server, tmp_path_factory):
     """Where every test begins."""
     return Start(shared_server, tmp_path_factory.mktemp("start") / "start.weights.h5")
+
+
+@pytest.fixture
+def observer(shared_server):
+    """Sees the server by a line of its own."""
+    with contextlib.closing(shared_server.observer()) as session:
+        yield session
 
 
 @pytest.fixture(scope="module")

@@ -18,10 +18,14 @@ from support.equality import assert_equal_training
 from support.halves import QUICK, train, whole_model
 from support.processes import BodyServer
 
+# For which a label-free step waits for its client.
+GRADIENT_SECONDS = 600
+
 
 @pytest.fixture(scope="module")
 def server(pki, tmp_path_factory):
-    with BodyServer(pki, tmp_path_factory.mktemp("bodies")) as server:
+    options = ["--gradient-seconds", str(GRADIENT_SECONDS)]
+    with BodyServer(pki, tmp_path_factory.mktemp("bodies"), *options) as server:
         yield server
 
 
@@ -78,8 +82,7 @@ def test_steps_that_wait_for_their_clients_keep_no_other_client_waiting(place):
         session = place(shareable(), second_cut="higher")._halves.session()
         session.forward(session.prepare(exchange), [np.ones((bodies.BATCH, 16), "float32")], None)
     x, _ = bodies.data()
-    # Less than the minute for which those steps wait.
-    hasty = place(shareable(), timeouts=replace(QUICK, step_seconds=20.0))
+    hasty = place(shareable(), timeouts=replace(QUICK, step_seconds=GRADIENT_SECONDS / 6))
     assert len(hasty.predict(x, verbose=0)) == len(x)
 
 

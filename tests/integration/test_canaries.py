@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from keras_split import SplitModel
-from keras_split.crypto import Identity
+from keras_split.crypto import Identity, Link, open_envelope, read_rosters
 from keras_split.partition import named_variables
 from keras_split.state import Shelf
 from support import bodies
@@ -97,12 +97,32 @@ def after_a_run(tmp_path_factory):
     return places, weights, body, files
 
 
+def links_of(files: RunFiles) -> list[Link]:
+    links = files.folder / "server" / "state" / files.run / "links"
+    return [Link.read(path.read_bytes()) for path in sorted(links.iterdir())]
+
+
+def sealed(files: RunFiles, link: Link) -> bytes:
+    """As it is kept by the store."""
+    return (files.folder / "store" / "blobs" / files.run / link.blob).read_bytes()
+
+
 def test_what_the_server_has_is_seen_in_its_memory_and_on_its_disk(after_a_run):
     places, _, body, _ = after_a_run
     canary = pieces(max(body.values(), key=lambda each: each.nbytes))
     assert canary in places["the server's memory"]
     assert canary in places["the server's disk"]
     assert b"hospital-a" in places["the server's traffic"]
+
+
+def test_what_the_store_has_is_seen_in_its_memory_on_its_disk_and_in_its_traffic(after_a_run):
+    places, _, _, files = after_a_run
+    blob = sealed(files, links_of(files)[-1])
+    parts = [blob[at : at + 48] for at in range(0, len(blob) - 48, 48)]
+    for where in ("the store's disk", "the store's traffic"):
+        assert all(each in places[where] for each in parts), where
+    # It has let go of the blob, and what it has let go of may be written over here and there.
+    assert any(each in places["the store's memory"] for each in parts)
 
 
 def test_no_weight_of_the_clients_is_anywhere_else(after_a_run):
@@ -115,7 +135,8 @@ def test_no_weight_of_the_clients_is_anywhere_else(after_a_run):
 
 def test_no_key_of_the_clients_is_anywhere_else(after_a_run):
     places, _, _, files = after_a_run
-    secrets = [secret_of(files.identities[name]) for name in files.names]
+    keys = [secret_of(files.identities[name]) for name in files.names]
+    secrets = [*keys, secret_of_the_run(files)]
     assert all(len(each) >= 32 for each in secrets)
     found = [where for where, content in places.items() for each in secrets if each in content]
     assert not found
@@ -127,6 +148,13 @@ def test_no_raw_row_is_anywhere_else(after_a_run):
     rows = [row.tobytes() for row in x[slice(*ROWS)]]
     found = [where for where, content in places.items() for row in rows if row in content]
     assert not found
+
+
+def secret_of_the_run(files: RunFiles) -> bytes:
+    """Of which all first weights are made."""
+    first = links_of(files)[0]
+    roster = read_rosters(files.roster.read_text())[-1]
+    return open_envelope(files.identities["hospital-b"], roster, first, sealed(files, first))
 
 
 def secret_of(identity: Identity) -> bytes:

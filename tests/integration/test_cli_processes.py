@@ -19,7 +19,7 @@ PNG = b"\x89PNG\r\n"
 
 def run(*arguments, **options):
     command = [sys.executable, *arguments]
-    return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=120, **options)
+    return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=250, **options)
 
 
 def test_help_does_not_wait_for_tensorflow():
@@ -55,7 +55,7 @@ def test_health_checks_are_answered_over_tls(shared_server):
     credentials = shared_server.credentials().channel_credentials()
     with grpc.secure_channel(shared_server.address, credentials) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
-        reply = stub.Check(health_pb2.HealthCheckRequest(service=SERVICE), timeout=20)
+        reply = stub.Check(health_pb2.HealthCheckRequest(service=SERVICE), timeout=100)
     assert reply.status == health_pb2.HealthCheckResponse.SERVING
 
 
@@ -68,7 +68,6 @@ def test_a_terminated_server_keeps_its_state_and_ends_well(pki, tmp_path):
         assert "Kept update 0" in server.log and "Traceback" not in server.log
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("second_cut", [None, "dense_1"])
 def test_the_demo_shows_that_split_equals_whole(tmp_path, second_cut):
     options = ["--epochs", "1", "--out", "files", "--data-dir", str(tmp_path / "data")]

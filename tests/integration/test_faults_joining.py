@@ -21,7 +21,7 @@ from keras_split.errors import (
 from keras_split.session import Session, Timeouts
 from keras_split.transport import Listener, Meter, handlers
 
-DEADLINE = Timeouts(join_seconds=10)
+DEADLINE = Timeouts(join_seconds=100)
 
 
 def connect(address, credentials=None, **options):
@@ -173,7 +173,7 @@ def test_a_server_with_too_many_calls(owner):
 
         def answer(self, request, context):
             answering.set()
-            may_answer.wait(20)
+            may_answer.wait(100)
             raise AssertionError("Nobody waits for this answer.")
 
     listener.server.add_generic_rpc_handlers((handlers(Busy(), Meter()),))
@@ -181,11 +181,11 @@ def test_a_server_with_too_many_calls(owner):
     first = Session(f"127.0.0.1:{listener.port}", owner, timeouts=DEADLINE)
     with ThreadPoolExecutor() as threads:
         asked = threads.submit(first.status)
-        answering.wait(20)
+        assert answering.wait(100)
         with pytest.raises(Refused, match="at its limit.*Try again later.*--max-calls"):
             connect(f"127.0.0.1:{listener.port}", owner)
         may_answer.set()
         with pytest.raises(SplitError):
-            asked.result(20)
+            asked.result(100)
     first.close()
     listener.stop(0)

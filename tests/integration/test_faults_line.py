@@ -41,14 +41,6 @@ def proxy(line, split):
     line.mend()
 
 
-@pytest.fixture
-def observer(shared_server):
-    """Sees the server by a line of its own."""
-    session = shared_server.observer()
-    yield session
-    session.close()
-
-
 # A step takes some 700 bytes up and 850 down at this cut, TLS included.
 @pytest.mark.parametrize(
     ("direction", "count"),
@@ -85,14 +77,14 @@ def test_a_cut_inference_is_asked_again(split, proxy, direction):
     assert proxy.connections == 2
 
 
-def test_a_cut_snapshot_is_asked_for_again_within_the_turn(split, proxy, shared_server, tmp_path):
+def test_a_cut_snapshot_is_asked_for_again_within_the_turn(split, proxy, shared_server, observer, tmp_path):
     class Saving(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             proxy.after("up", 10, proxy.cut)
             self.model.save_weights(tmp_path / "half.weights.h5")
             turns.append(observer.status().trainer)
 
-    observer, turns = shared_server.observer(), []
+    turns = []
     train(split, epochs=2, callbacks=[Saving()])
     assert turns[0] == turns[1] != ""
     assert_equal_halves(trained_whole(10), split, shared_server)
@@ -141,12 +133,16 @@ def test_a_black_hole_is_noticed_by_the_deadline(connected, proxy, shared_server
 
 def test_a_black_hole_is_noticed_by_pings(connected, proxy, monkeypatch):
     monkeypatch.setattr(options, "_KEEPALIVE_MS", 300)
-    monkeypatch.setattr(options, "_PING_TIMEOUT_MS", 300)
+    # The steps before the hole take less, also where others use the machine.
+    monkeypatch.setattr(options, "_PING_TIMEOUT_MS", 3000)
     split = connected(proxy.address)
-    witness = Witness(BROKEN_STEP, lambda: (hurry(split, join_seconds=1), proxy.swallow()))
+    # No deadline of a step ends this test: without pings it would last for ever.
+    without_pings = {"step_seconds": 1e6, "join_seconds": 1}
+    witness = Witness(BROKEN_STEP, lambda: (hurry(split, **without_pings), proxy.swallow()))
     with pytest.raises((ConnectionLost, DeadlineExceeded)):
         train(split, callbacks=[witness])
     witness.assert_unchanged(split)
+    proxy.cut()
 
 
 def test_a_line_that_stays_broken_ends_the_training(split, proxy):

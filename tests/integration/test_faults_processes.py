@@ -28,7 +28,7 @@ IN_SECOND_EPOCH = bodies.BATCHES + 3
 
 
 def test_a_client_killed_in_a_step_leaves_whole_steps_and_can_come_back(
-    connected, shared_server, start, pki, tmp_path
+    connected, shared_server, observer, start, pki, tmp_path
 ):
     connected()
     number = shared_server.gate.close(after=IN_SECOND_EPOCH - 1)
@@ -40,7 +40,7 @@ def test_a_client_killed_in_a_step_leaves_whole_steps_and_can_come_back(
         shared_server.gate.open()
 
     other = connected(at_start=False)
-    until(lambda: not shared_server.observer().status().trainer)
+    until(lambda: not observer.status().trainer)
     # The step that was being computed was finished, and no other begun.
     body = states_of_whole(trained_whole(IN_SECOND_EPOCH), bodies.CUT)[1]
     assert_same_arrays(body, kept_state(other, shared_server), "server")

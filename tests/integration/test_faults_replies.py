@@ -98,7 +98,7 @@ def split(liar, liars_client, start):
 
 
 @pytest.mark.parametrize(("lie", "found_out"), LIES.values(), ids=LIES)
-def test_a_lie_ends_the_training_and_changes_nothing(split, liar, shared_server, lie, found_out):
+def test_a_lie_ends_the_training_and_changes_nothing(split, liar, observer, lie, found_out):
     honest_steps = []
 
     def lie_once(message):
@@ -111,7 +111,7 @@ def test_a_lie_ends_the_training_and_changes_nothing(split, liar, shared_server,
         train(split, callbacks=[witness])
     witness.assert_unchanged(split)
     # The turn is given back, though the honest server knows nothing of the lie.
-    until(lambda: not shared_server.observer().status().trainer)
+    until(lambda: not observer.status().trainer)
 
 
 def test_a_stream_that_just_ends_is_no_end_of_the_data(split, liar):

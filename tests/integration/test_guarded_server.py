@@ -14,10 +14,11 @@ from support import bodies
 from support.guarded import channel_to, is_healthy, of
 from support.halves import QUICK, train
 from support.processes import Server
-from support.silence import Silence, codes_of_ended
+from support.silence import Silence, first_codes
 
 MOST_CALLS = 8
 SHARE = MOST_CALLS // 2
+REFUSED = grpc.StatusCode.PERMISSION_DENIED
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +55,12 @@ def test_silent_calls_of_one_client_leave_another_able_to_train(guarded, connect
     with channel_to(guarded.port, guarded.credentials("hostile")) as channel:
         hostile = Silence(channel)
         calls = [hostile.open(call) for call in [*SPLIT.calls] * MOST_CALLS]
-        assert codes_of_ended(calls, len(calls) - SHARE) == {grpc.StatusCode.PERMISSION_DENIED}
+        # If the machine stands still for longer than the server is patient, some are ended for that.
+        assert first_codes(calls, len(calls) - SHARE) - {grpc.StatusCode.CANCELLED} == {REFUSED}
         split = connected("owner")
-        steps = _status(guarded).steps
+        steps = guarded.status().steps
         train(split)
-        assert _status(guarded).steps == steps + bodies.BATCHES
+        assert guarded.status().steps == steps + bodies.BATCHES
         with channel_to(guarded.port, guarded.credentials("owner")) as other:
             assert is_healthy(other)
         hostile.end()
@@ -70,23 +72,15 @@ def test_who_may_only_predict_predicts_and_cannot_train(guarded, connected):
     x, y = _rows()
     assert split.predict(x, verbose=0).shape == (len(x), bodies.CLASSES)
     assert len(split.evaluate(x, y, verbose=0)) == 2
-    steps = _status(guarded).steps
+    steps = guarded.status().steps
     with pytest.raises(Refused, match="keras-split://inference/clinic may"):
         train(split)
-    assert _status(guarded).steps == steps
+    assert guarded.status().steps == steps
 
 
 def _rows():
     x, y = bodies.data()
     return x[: bodies.BATCH], y[: bodies.BATCH]
-
-
-def _status(server):
-    observer = server.observer()
-    try:
-        return observer.status()
-    finally:
-        observer.close()
 
 
 def test_a_replaced_authority_holds_without_a_restart(guarded, parties, tmp_path):

@@ -53,7 +53,7 @@ def test_a_lone_request_is_answered_as_the_whole_model_would(client):
     assert whole == client.evaluate(x, y, batch_size=bodies.BATCH, verbose=0)
 
 
-def test_others_predict_and_evaluate_while_one_trains(connected, shared_server):
+def test_others_predict_and_evaluate_while_one_trains(connected, shared_server, observer):
     others = [connected(at_start=False) for _ in range(CLIENTS)]
     trainer = connected()
     rows, done = bodies.data(), threading.Event()
@@ -67,8 +67,8 @@ def test_others_predict_and_evaluate_while_one_trains(connected, shared_server):
         return answers
 
     def one_answer_each():
-        before = shared_server.observer().status().inferences
-        until(lambda: shared_server.observer().status().inferences >= before + CLIENTS)
+        before = observer.status().inferences
+        until(lambda: observer.status().inferences >= before + CLIENTS)
 
     with ThreadPoolExecutor(CLIENTS) as threads:
         asking = [threads.submit(keep_asking, model) for model in others]
@@ -77,7 +77,7 @@ def test_others_predict_and_evaluate_while_one_trains(connected, shared_server):
             train(trainer, epochs=4, callbacks=[AtBatch(7, one_answer_each)])
         finally:
             done.set()
-        assert all(each.result(60) for each in asking)
+        assert all(each.result(100) for each in asking)
     assert_equal_halves(trained_whole(20), trainer, shared_server)
 
 
@@ -96,13 +96,13 @@ def test_an_inference_between_two_updates_sees_one_of_them_whole(connected, shar
         np.testing.assert_array_equal(predict(trained_whole(steps)), found)
 
 
-def test_small_requests_that_wait_together_are_computed_together(connected, shared_server):
+def test_small_requests_that_wait_together_are_computed_together(connected, shared_server, observer):
     ask = [asking(connected(at_start=False)) for _ in range(CLIENTS)]
     alone = [each() for each in ask]
     # That a request has arrived does not say that it waits already: on a busy machine its thread may
     # still be on its way when the gate opens. Such a try shows nothing.
     for _ in range(TRIES):
-        calls, together = ask_at_once(shared_server, ask)
+        calls, together = ask_at_once(shared_server.gate, observer.status, ask)
         if len(calls) == 2:
             break
     # The first was being computed when the others came, and these went into one computation.
@@ -112,9 +112,8 @@ def test_small_requests_that_wait_together_are_computed_together(connected, shar
         np.testing.assert_allclose(expected, found, rtol=1e-6)
 
 
-def ask_at_once(server, ask):
+def ask_at_once(gate, status, ask):
     """Rows of the server's computations, and the replies, if all come while the first is computed."""
-    gate, status = server.gate, server.observer().status
     received = status().bytes_received
     ask[0]()
     size = status().bytes_received - received
@@ -126,7 +125,7 @@ def ask_at_once(server, ask):
         rest = [threads.submit(each) for each in ask[1:]]
         until(lambda: status().bytes_received >= received + size * len(rest))
         gate.open()
-        replies = [each.result(60) for each in (first, *rest)]
+        replies = [each.result(100) for each in (first, *rest)]
     return gate.calls()[number - 1 :], replies
 
 

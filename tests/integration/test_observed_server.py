@@ -43,7 +43,7 @@ class Observed:
                 + ["--certificates", str(files.pki / "server")],
                 env=environment(),
                 capture_output=True,
-                timeout=60,
+                timeout=100,
             ).returncode
             self.metrics = scraped(server.log)
             server.terminate()
@@ -60,7 +60,7 @@ class Observed:
 
 def program(*arguments):
     command = [sys.executable, "-m", "keras_split", *arguments]
-    found = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60)
+    found = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=100)
     assert found.returncode == 0, found.stderr
     return found.stdout
 
@@ -68,7 +68,7 @@ def program(*arguments):
 def scraped(log):
     """The metrics by name and labels."""
     [where] = re.findall(r"http://127\.0\.0\.1:\d+/metrics", log)
-    with urllib.request.urlopen(where, timeout=10) as answer:
+    with urllib.request.urlopen(where, timeout=100) as answer:
         text = answer.read().decode()
     pairs = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
     return {name: float(value) for name, _, value in pairs}

@@ -55,7 +55,7 @@ def told(request, tmp_path_factory):
 
 
 def test_a_private_server_does_not_outlive_a_killed_owner(told):
-    until(lambda: not is_running(told["orphan"]), seconds=10)
+    until(lambda: not is_running(told["orphan"]))
 
 
 def test_a_private_server_does_not_outlive_an_owner_that_ends(told):
@@ -64,7 +64,7 @@ def test_a_private_server_does_not_outlive_an_owner_that_ends(told):
 
 
 def test_keys_and_logs_go_with_the_private_server(told):
-    until(lambda: not is_running(told["orphan"]), seconds=10)
+    until(lambda: not is_running(told["orphan"]))
     assert os.listdir(told["folder"] / "temporary") == []
 
 

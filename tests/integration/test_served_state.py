@@ -65,7 +65,7 @@ def test_a_damaged_snapshot_is_passed_over_in_favour_of_the_one_before(stopped, 
     whole = newest.read_bytes()
     spoil(newest)
     with serve() as server:
-        assert server.observer().status().version == 0
+        assert server.status().version == 0
         assert "is damaged" in server.log
         assert "The snapshot before it is tried" in server.log
         assert "Resumed from the newest snapshot" in server.log

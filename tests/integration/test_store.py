@@ -39,7 +39,7 @@ from support.stores import QUICK, RUN, Peer, S3Server, Store, name_of
 BLOB = os.urandom((3 << 20) + 77)
 OTHER = BLOB[::-1]
 MIB = 1 << 20
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 100
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_health_checks_know_the_store(store, pki):
     credentials = Credentials.from_directory(pki / "owner").channel_credentials()
     with grpc.secure_channel(store.address, credentials) as channel:
         request = health_pb2.HealthCheckRequest(service=STORE.name)
-        reply = health_pb2_grpc.HealthStub(channel).Check(request, timeout=20)
+        reply = health_pb2_grpc.HealthStub(channel).Check(request, timeout=100)
     assert reply.status == health_pb2.HealthCheckResponse.SERVING
 
 
@@ -111,9 +111,10 @@ def test_a_terminated_store_ends_well(tmp_path):
 def test_a_line_that_breaks_in_a_put_and_in_a_get_is_mended(store):
     with Proxy(store.address) as proxy, contextlib.closing(store.handover(proxy.address)) as handover:
         blob = os.urandom(2 * MIB)
-        for direction, call in (("up", handover.put), ("down", handover.get)):
-            proxy.after(direction, MIB, proxy.cut)
-            assert call(name_of(blob), blob if direction == "up" else len(blob)) in (None, blob)
+        proxy.after("up", MIB, proxy.cut)
+        handover.put(name_of(blob), blob)
+        proxy.after("down", MIB, proxy.cut)
+        assert handover.get(name_of(blob), len(blob)) == blob
         assert proxy.connections >= 3
 
 
@@ -270,7 +271,7 @@ def test_the_servers_certificate_is_refused_by_a_peers_port(alice, members):
     with open_channel(alice.address, server, insecure=False, limits=Limits()) as channel:
         call = stub(channel, "Get", Meter(), STORE)
         with pytest.raises(grpc.RpcError) as caught:
-            next(call(pb.GetRequest(run=RUN, name=name_of(BLOB)), timeout=20))
+            next(call(pb.GetRequest(run=RUN, name=name_of(BLOB)), timeout=100))
     assert caught.value.code() is Refused.status and "its role is server" in caught.value.details()
 
 

@@ -93,12 +93,14 @@ def hurry(split: SplitModel, **seconds: float) -> None:
     session._remote.timeouts = dataclasses.replace(session._remote.timeouts, **seconds)
 
 
-def kept_state(split: SplitModel, server: Server) -> dict[str, np.ndarray]:
+def kept_state(
+    split: SplitModel, server: Server, build: Callable[[], keras.Model] = bodies.small
+) -> dict[str, np.ndarray]:
     """All that the server has, from a snapshot that it is asked for."""
     version, nonce = map(int, split.get_weights()[-1])
     found = Shelf(server.checkpoints).get(Ticket(version, nonce))
     assert found is not None
-    return label_slots(found[0], second_cut_of(split))
+    return label_slots(found[0], second_cut_of(split), build)
 
 
 def label_slots(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import signal
@@ -13,11 +14,12 @@ from pathlib import Path
 
 from keras_split import Credentials
 from keras_split import Server as PlaceOfBodies
+from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.session import Session
 from support.gate import Gate
 
 START_SECONDS = 120
-STOP_SECONDS = 30
+STOP_SECONDS = 100
 _TESTS = Path(__file__).parents[1]
 _READY = "Listening on "
 
@@ -159,6 +161,11 @@ class Server(Process):
         """Asks for the server's status, on a connection of its own."""
         return Session(self.address, self.credentials())
 
+    def status(self) -> pb.StatusReply:
+        """Asked once; who asks more often keeps an `observer`."""
+        with contextlib.closing(self.observer()) as observer:
+            return observer.status()
+
     def credentials(self, client: str = "owner") -> Credentials:
         return Credentials.from_directory(self._pki / client)
 
@@ -169,16 +176,18 @@ class BodyServer(Process):
     Args:
         pki: Folder with certificates, as `keras_split.certs.create` makes it.
         folder: For the log, and for the server's temporary files in `folder/temporary`.
+        options: Further options of the command.
     """
 
-    def __init__(self, pki: Path, folder: Path):
+    def __init__(self, pki: Path, folder: Path, *options: str):
         self.temporary = folder / "temporary"
         self.temporary.mkdir()
         self._pki = pki
         self._address = ""
         command = ["-m", "keras_split", "serve", "--accept-bodies", "--port", "0"]
         tls = ["--certificates", str(pki / "server")]
-        super().__init__([*command, *tls], folder / "server.log", {"TMPDIR": str(self.temporary)})
+        variables = {"TMPDIR": str(self.temporary)}
+        super().__init__([*command, *tls, *options], folder / "server.log", variables)
 
     @property
     def address(self) -> str:

@@ -61,7 +61,7 @@ class Proxy:
             line.reset()
 
     def swallow(self) -> None:
-        """Nothing arrives from now on, and nobody is told."""
+        """Nothing arrives from now on, the end of a connection neither, and nobody is told."""
         self.swallows = True
 
     def refuse(self) -> None:
@@ -118,7 +118,9 @@ class Proxy:
         with contextlib.suppress(OSError):
             while piece := source.recv(_PIECE):
                 self._forward(direction, piece, sink)
-            sink.shutdown(socket.SHUT_WR)
+            # Otherwise one side's pings would tell the other of a hole.
+            if not self.swallows:
+                sink.shutdown(socket.SHUT_WR)
 
     def _forward(self, direction: Direction, piece: bytes, sink: socket.socket) -> None:
         if self.delay_seconds:

@@ -38,9 +38,14 @@ class Silence:
 
 def codes_of_ended(calls: list[grpc.Call], number: int) -> set[grpc.StatusCode]:
     """Waits until so many have ended, in whatever order; fails if it is one more or less."""
+    codes = first_codes(calls, number)
+    assert sum(call.is_active() for call in calls) == len(calls) - number
+    return codes
+
+
+def first_codes(calls: list[grpc.Call], number: int) -> set[grpc.StatusCode]:
+    """Waits until so many have ended, in whatever order."""
     ended: queue.SimpleQueue[grpc.Call] = queue.SimpleQueue()
     for call in calls:
         call.add_done_callback(ended.put)
-    codes = {ended.get(timeout=SECONDS).code() for _ in range(number)}
-    assert sum(call.is_active() for call in calls) == len(calls) - number
-    return codes
+    return {ended.get(timeout=SECONDS).code() for _ in range(number)}

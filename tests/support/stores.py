@@ -13,7 +13,7 @@ from keras_split.transport import open_channel
 from support.processes import Process
 
 RUN = "0123456789abcdef"
-QUICK = HandoverLimits(call_seconds=60, retry_seconds=20, peer_retry_seconds=0.5)
+QUICK = HandoverLimits(call_seconds=100, retry_seconds=100, peer_retry_seconds=0.5)
 _READY = "Listening on "
 
 

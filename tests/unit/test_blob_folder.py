@@ -153,15 +153,15 @@ def test_the_ceiling_holds_for_blobs_that_are_written_at_the_same_time(tmp_path)
     def slowly():
         yield BLOB
         inside.set()
-        assert go_on.wait(20)
+        assert go_on.wait(100)
 
     writer = threading.Thread(target=lambda: outcome.append(folder.put(RUN, name_of(BLOB), slowly())))
     writer.start()
-    assert inside.wait(20)
+    assert inside.wait(100)
     with pytest.raises(StoreFull):
         put(folder, BLOB[::-1])
     go_on.set()
-    writer.join(20)
+    writer.join(100)
     assert outcome == [True] and folder.total_bytes == len(BLOB)
 
 

@@ -248,3 +248,17 @@ def test_nests_that_make_no_sense_are_refused(text):
 def test_no_text_breaks_the_reader(text):
     with contextlib.suppress(ProtocolError):
         unflatten_structure(["leaf"], text)
+
+
+def test_a_step_of_lenet_costs_at_most_a_hundredth_beyond_its_tensors():
+    frontier = np.zeros((32, 4, 4, 50), np.float32)  # Behind `pool2`, for a batch of MNIST.
+    labels = np.zeros((32, 1), np.int64)
+    step = pb.Step(
+        signature="f" * 64, version=1 << 20, learning_rate=0.01, step=(1 << 64) - 1, lineage=(1 << 64) - 1
+    )
+    up = pack(pb.Header(request=1 << 20, step=step), [frontier, labels])
+    down = pack(pb.Header(request=1 << 20, stepped=pb.Stepped(version=1 << 20)), [frontier])
+    for frames, tensors in ((up, [frontier, labels]), (down, [frontier])):
+        sent = sum(len(each.SerializeToString()) for each in frames)
+        carried = sum(each.nbytes for each in tensors)
+        assert carried < sent <= 1.01 * carried

@@ -18,7 +18,7 @@ from keras_split import certs
 from keras_split.errors import AuthenticationFailed
 from keras_split.transport import Credentials
 
-SECONDS = 10.0
+SECONDS = 100.0
 
 
 @pytest.mark.parametrize("name", ["ca.crt", "tls.crt", "tls.key"])

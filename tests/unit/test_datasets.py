@@ -7,7 +7,6 @@ import io
 import socket
 import tarfile
 import threading
-import time
 import urllib.error
 import urllib.request
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -114,10 +113,8 @@ def test_an_unknown_name_is_a_wrong_argument():
 
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10"])
 def test_without_network_a_data_set_fails_at_once(name, tmp_path, no_network):
-    start = time.monotonic()
     with pytest.raises(DatasetUnavailable, match="does not answer.*manual_dir") as failure:
         load(name, data_dir=tmp_path)
-    assert time.monotonic() - start < 5
     expected = ["cifar-10-binary.tar.gz"] if name == "cifar10" else MNIST_FILES
     assert all(file in str(failure.value) for file in expected)
 
@@ -281,20 +278,19 @@ def test_a_closed_port_is_not_reachable(no_proxy):
 
 
 def test_a_silent_host_is_not_waited_for(silent_port, no_proxy):
-    start = time.monotonic()
+    # It returns at all: the host stays silent for as long as this test runs.
     assert not is_reachable(f"http://127.0.0.1:{silent_port}/", seconds=0.2)
-    assert time.monotonic() - start < 5
 
 
 def test_a_slow_name_look_up_is_not_waited_for(monkeypatch, no_proxy):
-    released = threading.Event()
+    released, over = threading.Event(), threading.Event()
 
     def look_up(*args, **kwargs):
-        released.wait(60)
+        released.wait(100)
+        over.set()
         raise socket.gaierror("too late")
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
-    start = time.monotonic()
     assert not is_reachable("http://data.example/", seconds=0.2)
-    assert time.monotonic() - start < 5
+    assert not over.is_set()
     released.set()

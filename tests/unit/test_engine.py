@@ -12,7 +12,7 @@ from keras_split.server.engine import Engine
 from keras_split.server.lock import ReadersWriter
 from support.gate import until
 
-SECONDS = 20
+SECONDS = 100
 
 
 @pytest.fixture
@@ -97,7 +97,9 @@ def test_inference_waits_for_the_whole_of_a_change(engine, threads):
     dialogue.listen()
     dialogue.go_on()
     wait(rest.begun)
-    asked = threads.submit(engine.infer, lambda: rest.may_end.is_set())
+    asked = threads.submit(engine.infer, rest.may_end.is_set)
+    # Nobody who reads comes in before the rest has ended.
+    assert engine._lock._entrance.locked()
     rest.may_end.set()
     assert asked.result(SECONDS)
 

@@ -135,7 +135,7 @@ def test_metrics_are_what_prometheus_reads(metrics):
     census.step(StepSeen("a", 7, 0.02, []))
     found.step(StepSeen("a", 7, 0.02, []))
     census.see(Event("refused", "b", {"call": "Train", "error": "TrainerBusy"}))
-    with urllib.request.urlopen(f"http://127.0.0.1:{found.port}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{found.port}/metrics", timeout=100) as answer:
         lines = answer.read().decode().splitlines()
     assert "# TYPE keras_split_steps_total counter" in lines
     assert 'keras_split_steps_total{member="a"} 1.0' in lines

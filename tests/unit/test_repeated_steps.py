@@ -13,10 +13,31 @@ from keras_split.server.served import Served
 from keras_split.server.training import Training
 from support.served import begin, prepared, serve, step
 
+SECONDS = 100
+
 
 @pytest.fixture
 def served(tmp_path: Path) -> Served:
     return serve(tmp_path)
+
+
+def announced(served: Served, monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+    """Set when a step is decided about from here on, and when one has its place behind those before it."""
+    decided, queued = threading.Event(), threading.Event()
+    decide, begin_step = served.turns.step, served.engine.begin
+
+    def step(*arguments):
+        decided.set()
+        return decide(*arguments)
+
+    def begin(work):
+        dialogue = begin_step(work)
+        queued.set()
+        return dialogue
+
+    monkeypatch.setattr(served.turns, "step", step)
+    monkeypatch.setattr(served.engine, "begin", begin)
+    return decided, queued
 
 
 def test_a_step_sent_again_while_it_is_computed_counts_once(
@@ -28,7 +49,7 @@ def test_a_step_sent_again_while_it_is_computed_counts_once(
 
     def slowly(values, caller):
         started.set()
-        go_on.wait(30)
+        go_on.wait(SECONDS)
         traced(values, caller)
 
     slowly.losses = []
@@ -43,12 +64,15 @@ def test_a_step_sent_again_while_it_is_computed_counts_once(
 
     broken = begin(served)
     first = ask(broken)
-    assert started.wait(30)
+    assert started.wait(SECONDS)
+    decided, queued = announced(served, monkeypatch)
     again = ask(begin(served, broken._begun().begun.turn))
-    again.join(0.2)  # Long enough to be decided about, if that did not wait for the first.
+    assert queued.wait(SECONDS)
+    # What to do about it is decided when the first is over, which may change the answer.
+    assert not decided.is_set()
     go_on.set()
-    first.join(30)
-    again.join(30)
+    first.join(SECONDS)
+    again.join(SECONDS)
     served.engine.stop()
     assert [each[0].stepped.version for each in replies] == [1, 1]
     np.testing.assert_array_equal(replies[0][1][0], replies[1][1][0])
