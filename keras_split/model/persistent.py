@@ -46,6 +46,14 @@ class Persistent(keras.Model):
         super().load_weights(*args, **kwargs)
         self._halves.catch_up()
 
+    def export(self, *args: Any, **kwargs: Any) -> None:
+        """Refused: a SavedModel cannot call a server."""
+        del args, kwargs
+        raise ValueError(
+            "A SplitModel cannot be exported, since half of it is a remote call. Use `save`, and "
+            "`connect` after loading; or `whole_model()` with a private server."
+        )
+
     def save_own_variables(self, store: Any) -> None:
         """Adds the server's ticket and the seeds, which Keras leaves out, to a file of weights."""
         self._build_optimizer()

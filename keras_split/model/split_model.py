@@ -184,9 +184,17 @@ class SplitModel(BatchSteps):
             jit_compile=refusals.check_jit(jit_compile),
             auto_scale_loss=auto_scale_loss,
         )
-        self._halves.settle(common_settings(self.get_compile_config()))
+        self._settle()
         if self._ownership is not None:
             self._ownership.state.compiled()
+
+    def _settle(self) -> None:
+        try:
+            self._halves.settle(common_settings(self.get_compile_config()))
+        except BaseException:
+            # The server goes on with its own: who catches this must not train on with others.
+            self.compiled = False
+            raise
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Restores what `get_compile_config` wrote; the server is not asked until it is needed."""
@@ -242,14 +250,6 @@ class SplitModel(BatchSteps):
             self.tail.summary(*args, **kwargs)
         printer = kwargs.get("print_fn") or print
         printer(self._halves.describe_server())
-
-    def export(self, *args: Any, **kwargs: Any) -> None:
-        """Refused: a SavedModel cannot call a server."""
-        del args, kwargs
-        raise ValueError(
-            "A SplitModel cannot be exported, since half of it is a remote call. Use `save`, and "
-            "`connect` after loading; or `whole_model()` with a private server."
-        )
 
     def whole_model(self) -> keras.Model:
         """The model that was given, with what both halves have learned since.

@@ -27,6 +27,10 @@ def test_settings_that_differ_are_refused_by_their_name(connected, name, asked):
     split = connected()
     with pytest.raises(SettingsRefused, match=f"keeps its own compile settings, and `{name}` differs"):
         split.compile(**asked)
+    with pytest.raises(ValueError, match="call `compile\\(\\)`"):
+        train(split, 1)
+    split.compile()
+    train(split, 1)
 
 
 def test_settings_that_are_left_out_or_the_same_are_taken(connected):
