@@ -50,9 +50,9 @@ def fit_in_turns(
     """
     own = listed(callbacks)
     refusals.check_run(model.optimizer, own, given.get("steps_per_epoch"))
-    training, history = OneTraining(own, model), JoinedHistory()
     watchers = [each for each in own if isinstance(each, TurnWatcher)]
     turns = TakesTurns(ownership, display(given.get("verbose", "auto")), watchers)
+    training, history = OneTraining(own, model, turns.ensure), JoinedHistory()
     # To a CallbackList Keras adds nothing, as to the user's own.
     told = training if isinstance(callbacks, keras.callbacks.CallbackList) else [training]
     given = {**given, "callbacks": model.with_traffic(told, history, turns)}

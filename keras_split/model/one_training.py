@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -16,11 +17,14 @@ class OneTraining(keras.callbacks.CallbackList):
     Args:
         callbacks: The user's.
         model: Which they have from now on: turns are told before Keras would set it.
+        has_turn: Waits for the turn, unless it is this client's already. Before callbacks hear of an epoch:
+            what they set then, such as a learning rate, would otherwise be the last holder's again.
     """
 
-    def __init__(self, callbacks: list[Any], model: Any):
+    def __init__(self, callbacks: list[Any], model: Any, has_turn: Callable[[], None]):
         super().__init__(callbacks)
         super().set_model(model)
+        self._has_turn = has_turn
         self._has_begun = False
         self._passes = False
         self._last_logs: Any = None
@@ -33,6 +37,11 @@ class OneTraining(keras.callbacks.CallbackList):
         if not self._has_begun:
             super().on_train_begin(logs)
             self._has_begun = True
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Tells of it in this client's turn."""
+        self._has_turn()
+        super().on_epoch_begin(epoch, logs)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Tells of steps that are trained."""

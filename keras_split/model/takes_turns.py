@@ -55,6 +55,12 @@ class TakesTurns(keras.callbacks.Callback):
             watcher.on_turn_begin(taken.turn)
         return taken
 
+    def ensure(self) -> None:
+        """Takes the turn, unless it is this client's and not used up."""
+        self._hand_over_if_used_up()
+        if self._taken is None:
+            self.take()
+
     def drop(self) -> None:
         """The turn is lost, with what was not committed."""
         self._taken = None
@@ -76,9 +82,7 @@ class TakesTurns(keras.callbacks.Callback):
         self._passes = self.model.steps_to_pass
         if self._passes:
             return
-        self._hand_over_if_used_up()
-        if self._taken is None:
-            self.take()
+        self.ensure()
         self._updates = self._now_updates()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:

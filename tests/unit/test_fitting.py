@@ -65,6 +65,18 @@ def test_a_training_with_faults_has_the_weights_and_the_history_of_an_undisturbe
     assert model.history is history
 
 
+@pytest.mark.parametrize("fails", [set(), {3, 11}], ids=["undisturbed", "with faults"])
+def test_a_rate_that_a_callback_sets_for_an_epoch_holds_whatever_the_last_holder_left(fails):
+    def scheduler():
+        return keras.callbacks.LearningRateScheduler(lambda epoch: 0.05 / (epoch + 1))
+
+    model, whole = Alone(fails), Alone()
+    history = fit(model, Commits(model), [scheduler()], epochs=3)
+    expected = whole.fit(**{**IN_ORDER, "x": batched(), "epochs": 3, "callbacks": [scheduler()]})
+    assert_same_weights(whole, model)
+    assert values(history) == expected.history
+
+
 def test_an_epoch_whose_steps_had_all_been_trained_before_is_not_in_the_history(plain):
     model = Alone()
     # The one behind the last step of an epoch.
