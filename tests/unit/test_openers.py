@@ -9,7 +9,7 @@ import pytest
 from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.crypto import Identity, amend
 from keras_split.errors import Refused
-from keras_split.owners import Waiting
+from keras_split.owners.waiting import read_waiting
 from keras_split.server.run import Run
 from support.committing import begun, commit, link_of, take
 from support.sealed import ALICE, BOB, CAROL, OWNER, roster_file
@@ -48,7 +48,7 @@ def test_who_waits_for_those_who_have_all_left_is_told_one_of_them(folder: Path)
     run = begun(folder, WITH_CAROL)
     for name in ("alice", "bob"):
         run.ask(name, pb.TurnRequest(leaves=True))
-    shown = Waiting.of(waiting(run, CAROL), run.rota.members)
+    shown = read_waiting(waiting(run, CAROL), run.rota.members)
     assert str(shown) == "waiting for alice to take its turn"
 
 
