@@ -24,7 +24,7 @@ def run(name: str, folder: Path, *arguments: str) -> str:
         env={**os.environ, "PYTHONPATH": paths},
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=290,
     )
     assert done.returncode == 0, done.stderr[-4000:]
     assert "Traceback" not in done.stderr
