@@ -84,6 +84,9 @@ def _fit_once(model: Any, turns: TakesTurns, fit: Callable[..., Any], given: dic
         failures = turns.failed()
         if (is_read and _is_gone(given.get("x"))) or failures > _MOST_FAILURES:
             raise
+        # Tracing may have broken off. It has made some variables then, and TensorFlow lets a function make
+        # others in its first trace alone.
+        model.train_function = model.test_function = None
         _log.warning("%s The training goes on from the last commit.", error)
         time.sleep(min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**failures))
         return False

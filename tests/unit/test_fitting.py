@@ -77,6 +77,22 @@ def test_a_rate_that_a_callback_sets_for_an_epoch_holds_whatever_the_last_holder
     assert values(history) == expected.history
 
 
+class Countable(Alone):
+    """Knows how often its step was made anew."""
+
+    made = 0
+
+    def make_train_function(self, force=False):
+        self.made += self.train_function is None
+        super().make_train_function(force)
+
+
+def test_what_is_traced_after_a_fault_is_not_the_function_whose_tracing_may_have_broken_off():
+    model = Countable({0})
+    fit(model, Commits(model), epochs=1)
+    assert model.made == 2
+
+
 def test_an_epoch_whose_steps_had_all_been_trained_before_is_not_in_the_history(plain):
     model = Alone()
     # The one behind the last step of an epoch.
