@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import grpc
 
 from keras_split.codec import Limits
@@ -9,6 +11,11 @@ from keras_split.roles import Caller
 from keras_split.transport.addresses import check_target, is_loopback
 from keras_split.transport.credentials import Credentials
 from keras_split.transport.options import channel_options
+
+# gRPC reads it when the process opens its first channel. Its own preparation for forks, such as those of a
+# PyDataset's processes, now and then took the parent's open connection along; none of it is needed, since
+# a fork never speaks on what it has inherited (`session.line`).
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 
 def open_channel(
