@@ -106,7 +106,8 @@ class History:
             NotFinite: The state is one that no other member would use.
         """
         _check_own_state(state)
-        base = state_digest(self.state)
+        # The digest of the state that this one follows: the newest link is there, and has been compared.
+        base = "" if self._head is None else self._head.header.result
         if self._needs_full():
             return self._sealed("full", dump(state), base, state, moment, agreed)
         return self._sealed("delta", difference(self.state, state), base, state, moment, agreed)

@@ -20,6 +20,8 @@ _DTYPES = {
         *(np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64),
     )
 }
+# NumPy makes a dtype's name anew each time.
+_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _MAX_NAME_CHARACTERS = 1024
 # NumPy 1 knows no more dimensions.
 _MAX_RANK = 32
@@ -60,7 +62,7 @@ def specs_of(bundle: Mapping[str, Any]) -> list[Spec]:
 
 def listed(specs: list[Spec]) -> list[Any]:
     """JSON-ready."""
-    return [[name, dtype.name, list(shape)] for name, dtype, shape in specs]
+    return [[name, _NAMES[dtype], list(shape)] for name, dtype, shape in specs]
 
 
 def unlisted(tensors: Any, max_bytes: int, what: str) -> list[Spec]:
@@ -131,13 +133,17 @@ def _spec_of(name: Any, array: np.ndarray) -> Spec:
             f"A state's names are texts of at most {_MAX_NAME_CHARACTERS} characters. Received: "
             f"name={name!r:.80}."
         )
-    dtype = _DTYPES.get(array.dtype.name)
-    if dtype is None:
+    dtype = _native(array.dtype)
+    if dtype not in _NAMES:
         raise ValueError(
             f"A state cannot hold {name!r}. Allowed dtypes: {', '.join(_DTYPES)}. Received: "
             f"dtype={array.dtype.name}."
         )
     return Spec(name, dtype, array.shape)
+
+
+def _native(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return dtype if dtype.isnative else dtype.newbyteorder("=")
 
 
 def _checked(listed_one: Any, what: str) -> Spec:
@@ -158,7 +164,7 @@ def _is_name(name: Any) -> bool:
     """JSON can spell half a surrogate pair, which is no text and cannot be encoded again."""
     if not isinstance(name, str) or len(name) > _MAX_NAME_CHARACTERS:
         return False
-    return not any("\ud800" <= character <= "\udfff" for character in name)
+    return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _is_shape(shape: Any, item_bytes: int) -> bool:
