@@ -12,7 +12,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from keras_split.transport import SERVICE
 from support import bodies
-from support.processes import Server, environment
+from support.environment import environment
+from support.processes import Server
 
 PNG = b"\x89PNG\r\n"
 

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from keras_split.topology import read_offer
+from support.environment import environment
 from support.hostile_topologies import CASES, LEAKS, honest
-from support.processes import environment
 
 MOST_MB = 50
 MOST_SECONDS = 10

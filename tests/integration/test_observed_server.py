@@ -12,7 +12,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from keras_split.audit import verify_log
-from support.processes import environment
+from support.environment import environment
 from support.run import Member, RunFiles, RunServer
 
 NAME = "hospital-a"

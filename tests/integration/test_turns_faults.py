@@ -25,8 +25,8 @@ PATIENCE_SECONDS = 100
 
 
 @pytest.fixture(scope="module")
-def ward(tmp_path_factory):
-    with Ward(tmp_path_factory.mktemp("ward") / "nursery.log") as ward:
+def ward():
+    with Ward() as ward:
         yield ward
 
 
@@ -69,8 +69,8 @@ def run(clean_ward, tmp_path):
     files, splits = RunFiles(tmp_path, list(SHARDS)), []
     port = free_port()
     leases = ["--lease-seconds", str(LEASE_SECONDS), "--absence-seconds", str(LEASE_SECONDS)]
-    given = {"arguments": server_arguments(files, tmp_path, port, *leases), "variables": {}}
-    server = Patient("server", "program", given, tmp_path / "server.log")
+    arguments = ["-m", "keras_split", *server_arguments(files, tmp_path, port, *leases)]
+    server = Patient("server", arguments, tmp_path / "server.log")
     clean_ward.admit(server)
     assert clean_ward.until(lambda: "Listening on" in server.printed, PATIENCE_SECONDS), server.printed
 
@@ -110,10 +110,10 @@ def test_a_silent_holder_loses_its_turn_and_comes_back(run):
 
 def test_two_servers_on_one_folder_are_refused(run, tmp_path):
     first, ward = run.server, run.ward
-    second = Patient("second", "program", first.given, tmp_path / "second.log")
+    second = Patient("second", first.arguments, tmp_path / "second.log")
     ward.admit(second)
     assert ward.until(lambda: second.errors > 0, PATIENCE_SECONDS)
-    assert "Another server" in second.printed and first.pid and not first.errors
+    assert "Another server" in second.printed and first.runs and not first.errors
 
 
 def _wait(waiting):

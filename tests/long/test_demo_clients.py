@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from support.environment import environment
 from support.gate import until
-from support.processes import children_of, environment, is_running
+from support.processes import children_of, is_running
 
 DEMO = ["-m", "keras_split", "demo", "--clients", "2", "--epochs", "1", "--out", "files"]
 PNG = b"\x89PNG\r\n"

@@ -17,7 +17,8 @@ from keras_split.errors import ConnectionLost, Refused
 from keras_split.local import local_server
 from keras_split.session import Session
 from keras_split.tuning import Objective, SearchEnded, SplitHyperModel
-from support.processes import BodyServer, Process, environment
+from support.environment import environment
+from support.processes import BodyServer, Process
 from support.search import (
     CLASSES,
     CUTS,

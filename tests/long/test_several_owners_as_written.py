@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from keras_split import datasets, zoo
-from support.processes import Process, environment
+from support.environment import environment
+from support.processes import Process
 
 README = Path(__file__).parents[2] / "README.md"
 MEMBERS = ("hospital-a", "hospital-b")

@@ -33,7 +33,7 @@ def soak(kills: int, seed: int, epochs: int, folder: Path) -> list[Outcome]:
     """Runs, one after the other, until there were so many kills; ends with the first that is not equal."""
     outcomes: list[Outcome] = []
     folder.mkdir(parents=True, exist_ok=True)
-    with Ward(folder / "nursery.log") as ward:
+    with Ward() as ward:
         while (done := sum(len(kill.names) for each in outcomes for kill in each.kills)) < kills:
             plan = Plan.drawn(seed + len(outcomes), epochs)
             place = folder / f"run-{len(outcomes)}"

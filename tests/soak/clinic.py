@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections import Counter
 from dataclasses import asdict
@@ -66,7 +67,7 @@ class Clinic:
         """Says whether both halves are what one machine would have; its end is the run's."""
         name = next(iter(self.plan.shards))
         given = {**self._connection(name), "run_folder": str(self.run_folder), "plan": asdict(self.plan)}
-        self._admit("judge", "judge", given)
+        self._admit("judge", "soak.judge", json.dumps(given))
         return self.ward.patients["judge"]
 
     def close(self) -> None:
@@ -80,24 +81,24 @@ class Clinic:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _admit(self, name: str, role: str, given: dict[str, object]) -> None:
-        self.ward.admit(Patient(name, role, given, self._folder / f"{name}.log"))
+    def _admit(self, name: str, module: str, *given: str, **variables: str) -> None:
+        self.ward.admit(Patient(name, ["-m", module, *given], self._folder / f"{name}.log", variables))
 
     def _start_server(self, port: int, variables: dict[str, str]) -> None:
         options = ["--steps-per-turn", self.plan.length, "--commit-every", str(self.plan.commit_every)]
         options += ["--lease-seconds", str(_PATIENCE_SECONDS), "--absence-seconds", str(_PATIENCE_SECONDS)]
         arguments = server_arguments(self.files, self._folder, port, *options)
-        self._admit("server", "program", {"arguments": arguments, "variables": variables})
+        self._admit("server", "keras_split", *arguments, **variables)
 
     def _start_store(self, port: int) -> None:
         arguments = ["store", "--listen", f"127.0.0.1:{port}", "--folder", str(self._folder / "blobs")]
         arguments += ["--certificates", str(self.files.pki / "store")]
-        self._admit("store", "program", {"arguments": arguments, "variables": {}})
+        self._admit("store", "keras_split", *arguments)
 
     def _start_owner(self, name: str) -> None:
         given: dict[str, object] = {"rows": self.plan.shards[name], "epochs": self.plan.epochs}
         given["reconnect_seconds"] = _PATIENCE_SECONDS
-        self._admit(name, "owner", {**self._connection(name), **given})
+        self._admit(name, "support.member", json.dumps({**self._connection(name), **given}))
 
     def _connection(self, name: str) -> dict[str, object]:
         return {

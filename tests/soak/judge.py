@@ -1,7 +1,12 @@
-"""Compares what a run has come to with one machine that has trained the same batches, undisturbed."""
+"""Compares what a run has come to with one machine that has trained the same batches, undisturbed.
+
+`python -m soak.judge JSON` fails where they differ.
+"""
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -51,3 +56,7 @@ def _beginning(split: Any, folder: Path) -> Bundle:
     start = split._ownership.state.expand(secret)
     split._ownership.state.write(now)
     return start
+
+
+if __name__ == "__main__":
+    main(**json.loads(sys.argv[1]))

@@ -96,7 +96,7 @@ class ServerOfRuns(Process):
     """`python -m support.many_runs`."""
 
     def __init__(self, log: Path):
-        super().__init__(["-m", "support.many_runs"], log, listens=True)
+        super().__init__(["-m", "support.many_runs"], log)
 
     def serve(self, trial: Trial, files: RunFiles) -> str:
         """Starts a server of a run; returns its address."""

@@ -6,21 +6,19 @@ import contextlib
 import os
 import queue
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from keras_split import Credentials
 from keras_split import Server as PlaceOfBodies
 from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.session import Session
 from support.gate import Gate
+from support.nursery import START_SECONDS, nursery
 
-START_SECONDS = 120
 STOP_SECONDS = 100
-_TESTS = Path(__file__).parents[1]
 _READY = "Listening on "
 
 
@@ -31,7 +29,6 @@ class Process:
         arguments: After `python`.
         log: File for what it prints to stderr.
         variables: Environment variables besides those of this process.
-        listens: Whether `say` is to reach it.
     """
 
     def __init__(
@@ -39,30 +36,24 @@ class Process:
         arguments: Sequence[str],
         log: Path,
         variables: dict[str, str] | None = None,
-        *,
-        listens: bool = False,
     ):
         self._log = log
-        with open(log, "ab") as errors:
-            self._process = subprocess.Popen(
-                [sys.executable, *arguments],
-                stdin=subprocess.PIPE if listens else subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                env={**environment(), **(variables or {})},
-            )
+        heard, self._input = _pipe()
+        self._output, said = _pipe()
+        with heard, said, open(log, "ab") as errors:
+            files = [each.fileno() for each in (heard, said, errors)]
+            self._child = nursery().start(arguments, files, variables or {})
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     @property
     def pid(self) -> int:
-        return self._process.pid
+        return self._child.pid
 
     @property
     def runs(self) -> bool:
-        return self._process.poll() is None
+        return self._child.code is None
 
     @property
     def log(self) -> str:
@@ -70,8 +61,7 @@ class Process:
 
     def say(self, line: str) -> None:
         """Writes a line to its standard input."""
-        assert self._process.stdin is not None
-        print(line, file=self._process.stdin, flush=True)
+        self._input.write(f"{line}\n".encode())
 
     def line(self, start: str, seconds: float = START_SECONDS) -> str:
         """What follows `start` in the next line that begins so; fails if the process ends first."""
@@ -83,37 +73,35 @@ class Process:
 
     def wait(self, seconds: float = STOP_SECONDS) -> int:
         """The exit code."""
-        return self._process.wait(seconds)
+        return self._child.wait(seconds)
 
     def terminate(self) -> None:
-        self._process.terminate()
+        self._child.send(signal.SIGTERM)
 
     def kill(self) -> None:
         """SIGKILL, which nothing can soften."""
-        self._process.kill()
+        self._child.send(signal.SIGKILL)
 
     def pause(self) -> None:
         """The process is there, and does nothing."""
-        self._process.send_signal(signal.SIGSTOP)
+        self._child.send(signal.SIGSTOP)
 
     def go_on(self) -> None:
-        self._process.send_signal(signal.SIGCONT)
+        self._child.send(signal.SIGCONT)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._process.kill()
-        self._process.wait(STOP_SECONDS)
+        self.kill()
+        self.wait()
         self._reader.join(STOP_SECONDS)
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        self._input.close()
+        self._output.close()
 
     def _read(self) -> None:
-        for line in self._process.stdout or ():
-            self._lines.put(line)
+        for line in self._output:
+            self._lines.put(line.decode())
         self._lines.put(None)
 
 
@@ -200,12 +188,6 @@ class BodyServer(Process):
         return PlaceOfBodies(self.address, Credentials.from_directory(self._pki / client))
 
 
-def environment() -> dict[str, str]:
-    """This process' environment, for a child that imports what this process can."""
-    paths = [str(_TESTS), *filter(None, sys.path)]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
-
-
 def is_running(pid: int) -> bool:
     """Whether there is such a process, zombies left aside."""
     try:
@@ -229,3 +211,9 @@ def _parent(entry: Path) -> int:
         return int((entry / "stat").read_text().rpartition(")")[2].split()[1])
     except (FileNotFoundError, ProcessLookupError):
         return 0
+
+
+def _pipe() -> tuple[BinaryIO, BinaryIO]:
+    """Where to read, and where to write."""
+    reading, writing = os.pipe()
+    return os.fdopen(reading, "rb"), os.fdopen(writing, "wb", buffering=0)

@@ -1,0 +1,132 @@
+"""Python processes that are there in milliseconds: forks of one that has loaded TensorFlow and not used it.
+
+Each is what a new process is once it has imported this package, which alone takes seconds.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import json
+import os
+import queue
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+
+from support.environment import environment
+
+START_SECONDS = 120
+MOST_BYTES = 1 << 18
+_CLOSE_SECONDS = 30
+
+
+class Child:
+    """A process of the nursery; `pid` is there once it is born, `code` once it is over."""
+
+    def __init__(self) -> None:
+        self.pid = 0
+        self.code: int | None = None
+        self._born, self._over = threading.Event(), threading.Event()
+        self._lock = threading.Lock()
+
+    def send(self, number: int) -> bool:
+        """A signal; returns whether it still ran."""
+        with self._lock:
+            if self.code is not None:
+                return False
+            os.kill(self.pid, number)
+            return True
+
+    def wait(self, seconds: float | None = None) -> int:
+        """The exit code, as `subprocess` has it.
+
+        Raises:
+            TimeoutError: It still runs.
+        """
+        if not self._over.wait(seconds):
+            raise TimeoutError(f"Process {self.pid} still runs after {seconds} s.")
+        assert self.code is not None
+        return self.code
+
+    def be_born(self, pid: int) -> None:
+        self.pid = pid
+        self._born.set()
+
+    def until_born(self) -> None:
+        if not self._born.wait(START_SECONDS):
+            raise TimeoutError("The nursery starts no process.")
+
+    def end(self, code: int) -> None:
+        """The nursery has found its end."""
+        with self._lock:
+            self.code = code
+        self._over.set()
+
+
+class Nursery:
+    """`python -m support.forking`, seen from the tests."""
+
+    def __init__(self) -> None:
+        self._line, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with other:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "support.forking", str(other.fileno())],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[other.fileno()],
+                env=environment(),
+            )
+        self._ordering = threading.Lock()
+        # In the order in which they are born; both are the reader's, once an order is on its way.
+        self._expected: queue.Queue[Child] = queue.Queue()
+        self._children: dict[int, Child] = {}
+        self._reader = threading.Thread(target=self._listen, daemon=True)
+        self._reader.start()
+
+    def start(self, arguments: Sequence[str], files: Sequence[int], variables: dict[str, str]) -> Child:
+        """A new process.
+
+        Args:
+            arguments: After `python`.
+            files: Descriptors for its standard input, output and errors.
+            variables: Its environment, besides that of this process.
+        """
+        order = {
+            "arguments": list(arguments),
+            "variables": {**environment(), **variables},
+            "folder": os.getcwd(),
+        }
+        child = Child()
+        with self._ordering:
+            self._expected.put(child)
+            socket.send_fds(self._line, [json.dumps(order).encode()], list(files))
+        child.until_born()
+        return child
+
+    def close(self) -> None:
+        """Ends the nursery, and with it all that it has started."""
+        self._line.shutdown(socket.SHUT_WR)
+        self._process.wait(_CLOSE_SECONDS)
+        self._reader.join(_CLOSE_SECONDS)
+        self._line.close()
+
+    def _listen(self) -> None:
+        while said := self._line.recv(MOST_BYTES):
+            self._hear(json.loads(said))
+
+    def _hear(self, said: dict[str, int]) -> None:
+        if "born" in said:
+            child = self._children[said["born"]] = self._expected.get_nowait()
+            child.be_born(said["born"])
+        else:
+            self._children.pop(said["ended"]).end(said["code"])
+
+
+@functools.cache
+def nursery() -> Nursery:
+    """The one of this process."""
+    made = Nursery()
+    atexit.register(made.close)
+    return made
