@@ -185,8 +185,9 @@ class BatchSteps(Persistent):
         if gradients:
             self.optimizer.apply_gradients(gradients)
         else:
-            # A frozen half still takes part in schedules that count iterations.
-            self.optimizer.iterations.assign_add(1)
+            # A frozen half still takes part in schedules that count iterations, of which Keras' own
+            # property makes a quotient where gradients are accumulated.
+            self.optimizer._iterations.assign_add(1)
 
     def _summed(self, term: Any) -> Any:
         return self._aggregate_additional_loss(term)

@@ -191,5 +191,6 @@ class Segment:
         if variables:
             self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         else:
-            # A frozen part still takes part in schedules that count iterations.
-            self.optimizer.iterations.assign_add(1)
+            # A frozen part still takes part in schedules that count iterations, of which Keras' own
+            # property makes a quotient where gradients are accumulated.
+            self.optimizer._iterations.assign_add(1)

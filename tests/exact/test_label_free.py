@@ -11,7 +11,7 @@ import pytest
 from keras import layers
 
 import keras_split
-from support.models import CLASSES, CLASSIFIES, Case, classes, convolutional, floats, mlp_case
+from support.models import CLASSES, CLASSIFIES, Case, accumulating, classes, convolutional, floats, mlp_case
 from support.pairs import TrainedWhole, assert_trains_as_whole
 
 IMAGES = floats(8, 8, 2)
@@ -52,7 +52,7 @@ def test_frozen_parts(names):
         return model
 
     case = Case(build, "pool1", floats(6, 6, 2), classes(), CLASSIFIES)
-    assert_trains_as_whole(build, case.cut, case.settings(), case.fit, "flatten")
+    assert_trains_as_whole(build, case.cut, case.settings(accumulating), case.fit, "flatten")
 
 
 def test_an_output_that_the_loss_does_not_depend_on():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from support.cases import CASES, NUMBERS, images
-from support.models import Case, convolutional, floats, mlp, mlp_case
+from support.models import Case, accumulating, convolutional, floats, mlp, mlp_case
 from support.pairs import TrainedWhole, assert_case_trains_as_whole, assert_trains_as_whole, paired_models
 
 
@@ -79,7 +79,7 @@ def test_a_wholly_frozen_head_gets_no_cut_gradients():
 
 def test_a_wholly_frozen_body():
     case = images(frozen("conv2", "norm2", "classes"), "pool1")
-    assert_trains_as_whole(case.build, case.cut, case.settings(), case.fit)
+    assert_trains_as_whole(case.build, case.cut, case.settings(accumulating), case.fit)
 
 
 def test_splitting_leaves_the_given_model_as_it_was():

@@ -72,6 +72,12 @@ def tokens(length: int, words: int) -> np.ndarray:
     return np.where(np.arange(length) < lengths, found, 0)
 
 
+def accumulating() -> keras.optimizers.Optimizer:
+    """Counts each step, and updates at every second one."""
+    decay = keras.optimizers.schedules.ExponentialDecay(0.05, 2, 0.7)
+    return keras.optimizers.AdamW(decay, gradient_accumulation_steps=2)
+
+
 CLASSIFIES = {"loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"]}
 
 
