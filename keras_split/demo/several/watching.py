@@ -85,4 +85,5 @@ class Watching(TurnWatcher):
 
 
 def _numbers(logs: Any) -> dict[str, float]:
-    return {name: float(logs[name]) for name in ("loss", "accuracy")}
+    """None for steps that had been trained before a fault, and are passed over."""
+    return {name: float(logs[name]) for name in ("loss", "accuracy") if name in logs}
