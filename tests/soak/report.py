@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,8 @@ def values(seed: int, outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "disturbances": dict(sum((each.weather for each in outcomes), Counter())),
         "ended_with_an_error": dict(sum((Counter(each.errors) for each in outcomes), Counter())),
         "recovery_seconds": {role: _spread(each) for role, each in _recoveries(outcomes).items()},
-        "runs": [asdict(each) for each in outcomes],
+        # As a dict, since `asdict` counts a Counter's items.
+        "runs": [asdict(replace(each, weather=dict(each.weather))) for each in outcomes],
     }
 
 
