@@ -37,7 +37,10 @@ class Child:
         with self._lock:
             if self.code is not None:
                 return False
-            os.kill(self.pid, number)
+            try:
+                os.kill(self.pid, number)
+            except ProcessLookupError:
+                return False  # The nursery knows, and has not said so yet.
             return True
 
     def wait(self, seconds: float | None = None) -> int:
