@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.crypto import Link, Pin, verify_chain
 from keras_split.errors import DamagedEnvelope, ProtocolError, Refused, StoreFull, TurnLost
+from keras_split.server.absences import Absences
 from keras_split.server.commits import Commits
 from keras_split.server.envelopes import Envelopes
 from keras_split.server.links import Links
@@ -37,6 +39,7 @@ class Run:
         lease_seconds: Silence after which a holder loses its turn.
         clock: Monotonic seconds.
         envelopes: Those that this server keeps; None for a run whose members have another way.
+        absences: Where it stands who has left; None to wait for them after a restart.
     """
 
     def __init__(
@@ -49,9 +52,11 @@ class Run:
         lease_seconds: float,
         clock: Callable[[], float] = time.monotonic,
         envelopes: Envelopes | None = None,
+        absences: Absences | None = None,
     ):
         self.options = options
         self.envelopes = envelopes
+        self._absences = absences
         self._clock = clock
         self._topology = topology
         self._settings = settings
@@ -84,7 +89,8 @@ class Run:
             return
         if found.record.number >= 0:
             check_openable(self._links.get(found.record.number), self.options.rosters)
-        self.rota.go_on_from(found.record)
+        away = self._absences.since(found.record) if self._absences else found.record.away
+        self.rota.go_on_from(replace(found.record, away=away))
         # Who has made the newest envelope may be up, and have no reason to ask for another turn.
         self._addresses = dict(found.metadata["addresses"])
 
@@ -112,6 +118,7 @@ class Run:
             self._addresses[member] = request.address
         if request.leaves:
             self.rota.leave(member)
+            self._note_absences()
             return pb.TurnReply(commits=self._count())
         if request.looks:
             return self._told(member, request)
@@ -119,6 +126,7 @@ class Run:
         if member not in able:
             return self._wait(self._before(able))
         answer = self.rota.ask(member, self._clock())
+        self._note_absences()
         if isinstance(answer, Waiting):
             return self._wait(answer)
         reply = self._told(member, request)
@@ -172,6 +180,10 @@ class Run:
         if self.envelopes is not None and link.header.kind != "delta":
             self.envelopes.drop_outdated(after.number)
         return after.number
+
+    def _note_absences(self) -> None:
+        if self._absences is not None:
+            self._absences.note(self.rota.record, self.rota.passed_over)
 
     def _write(self, record: Record, link: Link, state: Callable[[], Bundle], version: int) -> None:
         try:

@@ -4,6 +4,7 @@
 CHECKPOINT_DIR/<run>/links/       signed headers of all envelopes
 CHECKPOINT_DIR/<run>/commits/     the body at the last commits
 CHECKPOINT_DIR/<run>/envelopes/   those of members that hand over by this server
+CHECKPOINT_DIR/<run>/away.json    who has left since the last commit
 ```
 """
 
@@ -14,6 +15,7 @@ import logging
 from pathlib import Path
 
 from keras_split.digest import digest_of
+from keras_split.server.absences import Absences
 from keras_split.server.envelopes import Envelopes
 from keras_split.server.links import Links
 from keras_split.server.run import BYTES_BESIDE_ROSTER, Run
@@ -55,6 +57,7 @@ def open_run(served: Served, options: RunOptions, directory: Path | None) -> Run
         Shelf(folder / "commits", keep=_COMMITS_KEPT, in_one_line=True),
         served.options.lease_seconds,
         envelopes=Envelopes(BlobFolder(folder / "envelopes", *options.envelope_bytes), name, links),
+        absences=Absences(folder / "away.json"),
     )
     _log.info("Turns of %s (%s, %s).", ", ".join(run.rota.members), options.order, options.quota)
     return run

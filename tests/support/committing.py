@@ -9,6 +9,7 @@ import numpy as np
 from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.crypto import Identity, Link, read_rosters
 from keras_split.crypto.canonical import sha256
+from keras_split.server.absences import Absences
 from keras_split.server.envelopes import Envelopes
 from keras_split.server.links import Links
 from keras_split.server.run import Run
@@ -26,7 +27,8 @@ def open_run(folder: Path, roster: str, topology: str = TOPOLOGY) -> Run:
     shelf = Shelf(folder / "commits", keep=2, in_one_line=True)
     links, name = Links(folder / "links"), options.rosters[-1].run
     envelopes = Envelopes(BlobFolder(folder / "envelopes", *options.envelope_bytes), name, links)
-    return Run(options, topology, SETTINGS, links, shelf, LEASE_SECONDS, envelopes=envelopes)
+    kept = {"envelopes": envelopes, "absences": Absences(folder / "away.json")}
+    return Run(options, topology, SETTINGS, links, shelf, LEASE_SECONDS, **kept)
 
 
 def begun(folder: Path, roster: str) -> Run:

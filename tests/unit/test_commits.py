@@ -75,6 +75,32 @@ def test_where_the_last_holder_offers_its_envelope_outlives_the_server(run: Run,
     assert dict(told.addresses) == {"alice": "a.example:1", "bob": "b.example:2"}
 
 
+def test_who_has_left_is_not_waited_for_by_a_server_that_is_started_again(run: Run, tmp_path: Path) -> None:
+    run.ask("bob", pb.TurnRequest(leaves=True))
+    assert take(begun(tmp_path, ROSTER), ALICE) == 2
+
+
+def test_who_has_come_back_is_waited_for_by_a_server_that_is_started_again(run: Run, tmp_path: Path) -> None:
+    run.ask("bob", pb.TurnRequest(leaves=True))
+    take(run, BOB)
+    again = begun(tmp_path, ROSTER)
+    told = again.ask("alice", pb.TurnRequest(since=-1, pinned=-1))
+    assert told.waiting.member == "bob"
+
+
+def test_a_note_on_absences_of_an_older_commit_or_a_damaged_one_counts_nothing(
+    run: Run, tmp_path: Path
+) -> None:
+    run.ask("bob", pb.TurnRequest(leaves=True))
+    note = (tmp_path / "away.json").read_bytes()
+    turn = take(run, ALICE)
+    run.ask("bob", pb.TurnRequest(since=-1, pinned=-1))
+    commit(run, link_of(run, ALICE, turn))
+    for found in (note, b"{", b"[]", b'{"commit": 2}'):
+        (tmp_path / "away.json").write_bytes(found)
+        assert begun(tmp_path, ROSTER).rota.passed_over() == []
+
+
 def test_links_without_commits_are_no_new_run(run: Run, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "commits")
     with pytest.raises(Refused, match="no commit in `commits`.*newest backup.*roster create"):
