@@ -85,5 +85,5 @@ class Watching(TurnWatcher):
 
 
 def _numbers(logs: Any) -> dict[str, float]:
-    """None for steps that had been trained before a fault, and are passed over."""
+    """Steps that had been trained before a fault are passed over, and have no numbers."""
     return {name: float(logs[name]) for name in ("loss", "accuracy") if name in logs}
