@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,7 +27,19 @@ def take_rounds(
         order = (reference, candidate) if len(rounds) % 2 == 0 else (candidate, reference)
         taken = _take_round(order, pace)
         rounds.append({**taken, "ratio": _rate(taken, candidate) / _rate(taken, reference)})
+        _say(rounds, pace, wanted)
     return rounds
+
+
+def _say(rounds: Sequence[Round], pace: Pace, wanted: int) -> None:
+    """Minutes may pass before there is a table."""
+    ratio, verdict = rounds[-1]["ratio"], reason_to_drop(rounds[-1], pace) or "counts"
+    counted = len(clean_rounds(rounds, pace))
+    print(
+        f"round {len(rounds)}: ratio {ratio:.3f}, {verdict}; {counted} of {wanted}",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def clean_rounds(rounds: Sequence[Round], pace: Pace) -> list[Round]:

@@ -28,10 +28,12 @@ class Effort:
     Args:
         rounds: Clean rounds wanted.
         most_rounds: Rounds after which to give up on a quiet machine.
+        breaks_down: Whether to find out where the time goes as well.
     """
 
     rounds: int
     most_rounds: int
+    breaks_down: bool
 
 
 def main() -> None:
@@ -39,7 +41,8 @@ def main() -> None:
     options = _options()
     if len(machine.cores()) < 2:
         raise SystemExit("This benchmark puts client and server on a core each; it needs two.")
-    effort = Effort(options.rounds, options.most_rounds or 3 * options.rounds)
+    most_rounds = options.most_rounds or 3 * options.rounds
+    effort = Effort(options.rounds, most_rounds, breaks_down=not options.rounds_only)
     pace = Pace()
     measured = [_show(each, pace, effort) for each in _chosen(options)]
     wire = [measure_wire(batch) for batch in WIRE_BATCHES]
@@ -64,6 +67,7 @@ def measure(comparison: Comparison, pace: Pace, effort: Effort) -> dict[str, Any
             process.ask("memory")  # Both have compiled before the first round begins.
         rounds = take_rounds(reference, candidate, pace, effort.rounds, effort.most_rounds)
         memory = {**reference.ask("memory"), **candidate.ask("memory")}
+    breaks_down = effort.breaks_down and comparison.pinned
     return {
         "name": str(comparison),
         **asdict(comparison),
@@ -71,7 +75,7 @@ def measure(comparison: Comparison, pace: Pace, effort: Effort) -> dict[str, Any
         "candidate": comparison.candidate.name,
         "rounds": rounds,
         "memory_mib": memory,
-        "breakdown": break_down(comparison, pace, effort.rounds) if comparison.pinned else None,
+        "breakdown": break_down(comparison, pace, effort.rounds) if breaks_down else None,
     }
 
 
@@ -107,6 +111,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="clean rounds wanted (default: 5)")
     parser.add_argument("--most-rounds", type=int, help="when to give up (default: 3 x rounds)")
     parser.add_argument("--only", default="", help="comparisons whose name holds this text")
+    parser.add_argument("--rounds-only", action="store_true", help="not where the time of a step goes")
     parser.add_argument("--quick", action="store_true", help="one short round: does it run at all?")
     parser.add_argument("--json", type=Path, help=f"file for all that was measured ({_RESULT})")
     options = parser.parse_args()

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 from keras import tree
 
+from keras_split.model.ahead import build_metrics
 from keras_split.model.bridge import Bridge
 from keras_split.model.decoder import Decoder, places
 from keras_split.model.labelled import Labelled
@@ -149,6 +150,8 @@ class BatchSteps(Persistent):
 
     def make_train_function(self, force: bool = False) -> None:
         """Keras', with the server's errors coming out as they are."""
+        # TensorFlow traces a function again that has made variables, and the first step waits for it.
+        self._build_optimizer()
         super().make_train_function(force)
         self.train_function: Any = passing(self, self._bridge.guarded(self.train_function))
 
@@ -161,6 +164,11 @@ class BatchSteps(Persistent):
         """Keras', with the server's errors coming out as they are."""
         super().make_predict_function(force)
         self.predict_function: Any = self._bridge.guarded(self.predict_function)
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """Keras', of metrics that are there already, so that the step is traced once."""
+        build_metrics(self, y, y_pred)
+        return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def get_metrics_result(self) -> Any:
         """Keras', but for a program that has passed over an epoch and measured nothing so far."""

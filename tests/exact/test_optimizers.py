@@ -64,6 +64,14 @@ def test_averages_are_in_place_on_both_sides_after_fit():
                 np.testing.assert_array_equal(state[weight], average)
 
 
+def test_a_whole_model_that_makes_its_variables_in_the_first_step_is_no_other():
+    with paired_models(CASE.build, CASE.cut) as pair:
+        for model in (pair.whole, pair.split):
+            model.compile(**CASE.settings(OPTIMIZERS["adam"])())
+        assert not pair.whole.optimizer.built
+        assert_equal_training(pair.whole, pair.split, *pair.both(CASE.fit_and_use))
+
+
 @pytest.mark.parametrize("frozen", ["low", "high"])
 def test_a_frozen_half_keeps_counting_updates(frozen):
     def build():

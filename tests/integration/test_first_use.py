@@ -10,6 +10,7 @@ import pytest
 
 import keras_split
 from support.equality import assert_same_arrays, client_state, server_state
+from support.models import mlp_case
 from support.pairs import paired_models
 
 X = np.linspace(-1, 1, 160, dtype="float32").reshape(40, 4)
@@ -35,6 +36,22 @@ def test_any_use_may_be_the_first(first: str) -> None:
     with paired_models(build, "low") as pair:
         whole, split = pair.compile(lambda: settings).both(FIRST[first])
     np.testing.assert_array_equal(whole, split)
+
+
+@pytest.mark.parametrize("second_cut", [None, "low_drop"], ids=["labels shared", "label-free"])
+def test_a_step_is_traced_once_though_it_is_the_first(second_cut: str | None) -> None:
+    """Tracing is what the first step waits for; also with metrics that depend on the labels' shape."""
+    case = mlp_case()
+    split = keras_split.SplitModel(case.build(), "low", second_cut)
+    traced = []
+    train_step, test_step = split.train_step, split.test_step
+    split.train_step = lambda data: traced.append("train") or train_step(data)
+    split.test_step = lambda data: traced.append("test") or test_step(data)
+    split.compile(**case.settings()())
+    split.evaluate(case.x, case.y, verbose=0)
+    case.fit(split)
+    split.close()
+    assert traced == ["test", "train"]
 
 
 def test_weights_loaded_after_compile_bring_the_optimizer_along(tmp_path: Path) -> None:

@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from support import programs
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def run(name: str, folder: Path, *arguments: str) -> str:
-    """What an example prints on little data."""
-    # Also where the package is not installed; and in a folder that shows what is left behind.
-    paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / name), *arguments, "--quick"],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": paths},
-        capture_output=True,
-        text=True,
-        timeout=290,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    assert "Traceback" not in done.stderr
+    """What an example prints on little data, run in a folder that shows what is left behind."""
+    done = programs.run([str(EXAMPLES / name), *arguments, "--quick"], folder, seconds=140)
+    assert done.code == 0, done.errors[-4000:]
+    assert "Traceback" not in done.errors
     assert not list(folder.iterdir())
-    return done.stdout
+    return done.printed
 
 
 def test_the_quickstart_trains_and_its_halves_fit_together(tmp_path: Path) -> None:

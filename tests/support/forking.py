@@ -63,6 +63,7 @@ def follow(order: dict[str, Any]) -> None:
         runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
     else:
         sys.argv.insert(0, what)
+        sys.path.insert(0, os.path.dirname(what))
         runpy.run_path(what, run_name="__main__")
 
 

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 from support.environment import environment
 
@@ -88,18 +89,25 @@ class Nursery:
         self._reader = threading.Thread(target=self._listen, daemon=True)
         self._reader.start()
 
-    def start(self, arguments: Sequence[str], files: Sequence[int], variables: dict[str, str]) -> Child:
+    def start(
+        self,
+        arguments: Sequence[str],
+        files: Sequence[int],
+        variables: dict[str, str],
+        folder: Path | None = None,
+    ) -> Child:
         """A new process.
 
         Args:
             arguments: After `python`.
             files: Descriptors for its standard input, output and errors.
             variables: Its environment, besides that of this process.
+            folder: To work in; by default that of this process.
         """
         order = {
             "arguments": list(arguments),
             "variables": {**environment(), **variables},
-            "folder": os.getcwd(),
+            "folder": str(folder or Path.cwd()),
         }
         child = Child()
         with self._ordering:
