@@ -18,7 +18,7 @@ from keras_split.model.persistent import Persistent
 from keras_split.model.pulled import Pulled
 from keras_split.model.reconstruction import reconstruct
 from keras_split.model.tail import Tail, floating
-from keras_split.segment import logits_beside
+from keras_split.segment import apply_gradients, logits_beside
 
 
 class BatchSteps(Persistent):
@@ -190,12 +190,7 @@ class BatchSteps(Persistent):
         """Paper, Algorithm 1, line 11; Algorithm 3, line 14."""
         if head.reconstruction is not None:
             gradients = [*gradients, *head.reconstruction.own]
-        if gradients:
-            self.optimizer.apply_gradients(gradients)
-        else:
-            # A frozen half still takes part in schedules that count iterations, of which Keras' own
-            # property makes a quotient where gradients are accumulated.
-            self.optimizer._iterations.assign_add(1)
+        apply_gradients(self.optimizer, gradients)
 
     def _summed(self, term: Any) -> Any:
         return self._aggregate_additional_loss(term)

@@ -9,6 +9,7 @@ from keras_split.segment.rows import share_rows
 from keras_split.segment.segment import Segment, Settings
 from keras_split.segment.signature import Input, Output, Signature
 from keras_split.segment.traced import Caller, TracedInference, TracedStep
+from keras_split.segment.updates import apply_gradients
 
 __all__ = [
     "Caller",
@@ -21,6 +22,7 @@ __all__ = [
     "Single",
     "TracedInference",
     "TracedStep",
+    "apply_gradients",
     "arrived",
     "call_with_masks",
     "give_logits",

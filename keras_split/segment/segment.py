@@ -25,6 +25,7 @@ from keras_split.segment.traced import (
     TracedStep,
     describe,
 )
+from keras_split.segment.updates import apply_gradients
 
 
 @dataclass(frozen=True)
@@ -188,9 +189,4 @@ class Segment:
 
     def _apply(self, gradients: list[Any]) -> None:
         variables = self.model.trainable_variables
-        if variables:
-            self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        else:
-            # A frozen part still takes part in schedules that count iterations, of which Keras' own
-            # property makes a quotient where gradients are accumulated.
-            self.optimizer._iterations.assign_add(1)
+        apply_gradients(self.optimizer, list(zip(gradients, variables, strict=True)))

@@ -15,11 +15,12 @@ BINARY = (SPARSE % 2).astype("float32")[:, None]
 
 
 def ends(**layers_behind: tuple[int, str | None, str | None]):
-    """A model with an output for each end, all of them on the server."""
+    """A model with an output for each end, behind the second cut where there is one."""
 
     def build():
         inputs = keras.Input((6,))
         x = layers.Dense(8, activation="relu", name="low")(inputs)
+        x = layers.Dense(8, activation="relu", name="middle")(x)
         outputs = {}
         for name, (units, activation, layer) in layers_behind.items():
             outputs[name] = layers.Dense(units, activation=activation, name=f"{name}_dense")(x)
@@ -31,7 +32,7 @@ def ends(**layers_behind: tuple[int, str | None, str | None]):
 
 
 def assert_losses_as_whole(ends_with_labels_and_losses):
-    """Trains one model with an output for each loss, with weights and validation."""
+    """Trains one model with an output for each loss, with weights and validation; labels shared and not."""
     ends_, labels, losses_ = (
         {name: each[at] for name, each in ends_with_labels_and_losses.items()} for at in range(3)
     )
@@ -42,6 +43,8 @@ def assert_losses_as_whole(ends_with_labels_and_losses):
         case.cut,
         case.settings(),
         lambda model: case.fit(model, sample_weight=weights, validation_data=(X, labels)),
+        None,
+        "middle",
     )
 
 
@@ -100,6 +103,7 @@ def test_several_outputs_in_a_list_with_losses_of_one_kind():
     def build():
         inputs = keras.Input((6,))
         x = layers.Dense(8, activation="relu", name="low")(inputs)
+        x = layers.Dense(8, activation="relu", name="middle")(x)
         outputs = [layers.Dense(CLASSES, activation="softmax", name=f"kind{at}")(x) for at in range(3)]
         return keras.Model(inputs, outputs)
 
@@ -113,7 +117,7 @@ def test_several_outputs_in_a_list_with_losses_of_one_kind():
         }
 
     case = Case(build, "low", X, [SPARSE, SPARSE[::-1], ONE_HOT])
-    assert_trains_as_whole(case.build, case.cut, settings, case.fit)
+    assert_trains_as_whole(case.build, case.cut, settings, case.fit, None, "middle")
 
 
 def test_a_loss_of_added_terms_only():
