@@ -53,9 +53,10 @@ def test_a_client_killed_in_a_step_leaves_whole_steps_and_can_come_back(
     assert_equal_halves(trained_whole(STEPS), other, shared_server)
 
 
-def test_a_server_killed_in_a_step_can_be_started_again(pki, tmp_path):
+@pytest.mark.parametrize("mode", [(), ("--second-cut", "high_norm")], ids=["labels shared", "label-free"])
+def test_a_server_killed_in_a_step_can_be_started_again(pki, tmp_path, mode):
     def serve(port=0):
-        options = ["--seed", str(bodies.SEED)]
+        options = ["--seed", str(bodies.SEED), *mode]
         return Server(pki, tmp_path, "support.bodies:small", bodies.CUT, *options, port=port)
 
     def train_until_killed(server, split, batch):
