@@ -5,9 +5,12 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from pathlib import Path
 
 import hypothesis
 import pytest
+
+from support.nursery import open_nursery
 
 # The promise is for one CPU: with several threads the order of a sum is the scheduler's choice, and
 # then even two whole models differ. The environment reaches the private server as well.
@@ -19,8 +22,22 @@ hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """All workers have one nursery, which loads TensorFlow while they do; unit tests start no processes."""
+    others = [each for each in config.args if "unit" not in Path(each).parts]
+    if others and getattr(config.option, "numprocesses", None):
+        open_nursery()
+
+
 def pytest_collection_finish() -> None:
-    """TensorFlow's million objects are there to stay, and need not be looked through again and again."""
+    """Private servers are forks, where they are tested at all.
+
+    And TensorFlow's million objects are there to stay, and need not be looked through again and again.
+    """
+    if "keras_split.local" in sys.modules:
+        from support.private_servers import fork_them
+
+        fork_them()
     gc.collect()
     gc.freeze()
 

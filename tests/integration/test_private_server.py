@@ -15,6 +15,7 @@ from support.client import EPOCHS, Client, load_state
 from support.equality import assert_same_arrays, assert_same_state, states_of_whole
 from support.gate import Gate, Meanwhile, until
 from support.halves import QUICK, Witness, train, trained_whole, whole_model
+from support.nursery import ADDRESS
 from support.processes import is_running
 
 IN_SECOND_EPOCH = bodies.BATCHES + 3
@@ -39,6 +40,9 @@ def told(request, tmp_path_factory):
     seen = {"folder": folder, "second cut": request.param or None}
     (folder / "temporary").mkdir()
     variables = {**gate.variables, "TMPDIR": str(folder / "temporary")}
+    if not request.param:
+        # One of the two starts its server as a user's program does, by a new Python.
+        variables[ADDRESS] = ""
     gate.close(after=IN_SECOND_EPOCH - 1)
     with Client(folder, "private", request.param, variables=variables) as client:
         seen["orphan"] = client.private_server

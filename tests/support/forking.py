@@ -1,7 +1,8 @@
-"""The nursery's own process: `python -m support.forking DESCRIPTOR` forks a process for each order.
+"""The nursery's own processes: `python -m support.forking LISTENER OWNER`, both descriptors of sockets.
 
-It has no thread besides this one, since a fork has none of the others. When the tests' end of the line
-closes, all that it has started ends.
+For each line it forks one that serves the line, and that forks a process for each order. None has a thread
+besides its own, since a fork has none of the others. When the other end of a line closes, all that was
+started for it ends; when the owner's end closes, no more lines are taken.
 """
 
 from __future__ import annotations
@@ -19,17 +20,40 @@ from typing import Any
 
 import numpy as np
 
+from support import private_servers
 from support.nursery import MOST_BYTES
 
 # What the programs import, and none of the programs themselves.
-_MODULES = ("keras_split.cli", "keras_split.server.run", "support.bodies", "support.halves", "support.run")
+_MODULES = (
+    "keras_split.cli",
+    "keras_split.server.run",
+    "support.bodies",
+    "support.halves",
+    "support.private_servers",
+    "support.run",
+)
 _POLL_SECONDS = 0.02
 _STANDARD_FILES = 3
 
 
+def take_lines(listener: socket.socket, owner: socket.socket) -> socket.socket | None:
+    """Returns in a fork for each line, with the line; in the end with None."""
+    # Nobody asks how these ended.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        ready = select.select([listener, owner], [], [])[0]
+        if owner in ready:
+            return None
+        line, _ = listener.accept()
+        if os.fork() == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            return line
+        line.close()
+
+
 def serve(line: socket.socket) -> dict[str, Any] | None:
     """Returns in each fork, with the order that is to be followed there; in the end with None."""
-    children: set[int] = set()
+    children: dict[int, bool] = {}
     while True:
         _tell_of_the_dead(line, children)
         if not select.select([line], [], [], _POLL_SECONDS)[0]:
@@ -37,14 +61,16 @@ def serve(line: socket.socket) -> dict[str, Any] | None:
         said, files, _, _ = socket.recv_fds(line, MOST_BYTES, _STANDARD_FILES)
         if not said:
             break
+        order = json.loads(said)
         if (pid := os.fork()) == 0:
-            return {"files": files, **json.loads(said)}
+            return {"files": files, **order}
         for each in files:
             os.close(each)
-        children.add(pid)
+        children[pid] = order["stays"]
         _say(line, born=pid)
-    for pid in children:
-        os.kill(pid, signal.SIGKILL)
+    for pid, stays in children.items():
+        if not stays:
+            os.kill(pid, signal.SIGKILL)
     return None
 
 
@@ -55,9 +81,12 @@ def follow(order: dict[str, Any]) -> None:
         os.close(source)
     os.environ.clear()
     os.environ.update(order["variables"])
+    sys.path += [each for each in os.environ["PYTHONPATH"].split(os.pathsep) if each not in sys.path]
     tempfile.tempdir = None
     np.random.seed()
     os.chdir(order["folder"])
+    _have_as_parent(order["owner"])
+    private_servers.fork_them()
     what, *sys.argv = order["arguments"]
     if what == "-m":
         runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
@@ -67,12 +96,19 @@ def follow(order: dict[str, Any]) -> None:
         runpy.run_path(what, run_name="__main__")
 
 
-def _tell_of_the_dead(line: socket.socket, children: set[int]) -> None:
+def _have_as_parent(owner: int) -> None:
+    """Who gave the order, for as long as the real parent lives, which ends when the line does."""
+    parent = os.getppid
+    serving = parent()
+    os.getppid = lambda: owner if parent() == serving else parent()
+
+
+def _tell_of_the_dead(line: socket.socket, children: dict[int, bool]) -> None:
     while children:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if not pid:
             return
-        children.remove(pid)
+        del children[pid]
         _say(line, ended=pid, code=os.waitstatus_to_exitcode(status))
 
 
@@ -83,10 +119,17 @@ def _say(line: socket.socket, **what: int) -> None:
 def main() -> None:
     for name in _MODULES:
         importlib.import_module(name)
-    with socket.socket(fileno=int(sys.argv[1])) as line:
-        order = serve(line)
-    if order is not None:
-        follow(order)
+    listener, owner = (socket.socket(fileno=int(each)) for each in sys.argv[1:])
+    with owner, listener:
+        line = take_lines(listener, owner)
+    order = None
+    if line is not None:
+        with line:
+            order = serve(line)
+    if order is None:
+        # To take TensorFlow down in order takes a second, and it was never used here.
+        os._exit(0)
+    follow(order)
 
 
 if __name__ == "__main__":

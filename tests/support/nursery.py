@@ -1,6 +1,7 @@
 """Python processes that are there in milliseconds: forks of one that has loaded TensorFlow and not used it.
 
-Each is what a new process is once it has imported this package, which alone takes seconds.
+Each is what a new process is once it has imported this package, which alone takes seconds. One such process
+serves all workers of a test run, and the processes that they start.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import functools
 import json
 import os
 import queue
+import secrets
 import socket
 import subprocess
 import sys
@@ -21,6 +23,8 @@ from support.environment import environment
 
 START_SECONDS = 120
 MOST_BYTES = 1 << 18
+# Where it listens, for the processes of this run. Empty for those that are to start new processes only.
+ADDRESS = "KERAS_SPLIT_TESTS_NURSERY"
 _CLOSE_SECONDS = 30
 
 
@@ -71,17 +75,15 @@ class Child:
 
 
 class Nursery:
-    """`python -m support.forking`, seen from the tests."""
+    """`python -m support.forking`, seen from one process.
 
-    def __init__(self) -> None:
-        self._line, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with other:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "support.forking", str(other.fileno())],
-                stdin=subprocess.DEVNULL,
-                pass_fds=[other.fileno()],
-                env=environment(),
-            )
+    Args:
+        address: Where it listens.
+    """
+
+    def __init__(self, address: str):
+        self._line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._line.connect(_abstract(address))
         self._ordering = threading.Lock()
         # In the order in which they are born; both are the reader's, once an order is on its way.
         self._expected: queue.Queue[Child] = queue.Queue()
@@ -95,6 +97,8 @@ class Nursery:
         files: Sequence[int],
         variables: dict[str, str],
         folder: Path | None = None,
+        *,
+        stays: bool = False,
     ) -> Child:
         """A new process.
 
@@ -103,11 +107,14 @@ class Nursery:
             files: Descriptors for its standard input, output and errors.
             variables: Its environment, besides that of this process.
             folder: To work in; by default that of this process.
+            stays: It ends by itself when this process does; all others are killed then.
         """
         order = {
             "arguments": list(arguments),
             "variables": {**environment(), **variables},
             "folder": str(folder or Path.cwd()),
+            "owner": os.getpid(),
+            "stays": stays,
         }
         child = Child()
         with self._ordering:
@@ -117,9 +124,8 @@ class Nursery:
         return child
 
     def close(self) -> None:
-        """Ends the nursery, and with it all that it has started."""
+        """Ends all that was started for this process, but for what stays."""
         self._line.shutdown(socket.SHUT_WR)
-        self._process.wait(_CLOSE_SECONDS)
         self._reader.join(_CLOSE_SECONDS)
         self._line.close()
 
@@ -138,6 +144,39 @@ class Nursery:
 @functools.cache
 def nursery() -> Nursery:
     """The one of this process."""
-    made = Nursery()
+    open_nursery()
+    made = Nursery(os.environ[ADDRESS])
     atexit.register(made.close)
     return made
+
+
+def open_nursery() -> None:
+    """Starts what all processes of this run fork from, unless it is there; it ends with this process."""
+    if os.environ.get(ADDRESS):
+        return
+    address = f"keras-split-{secrets.token_hex(8)}"
+    ours, theirs = socket.socketpair()
+    with theirs, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        # Who connects early waits until all is loaded.
+        listener.bind(_abstract(address))
+        listener.listen()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "support.forking", str(listener.fileno()), str(theirs.fileno())],
+            stdin=subprocess.DEVNULL,
+            pass_fds=[listener.fileno(), theirs.fileno()],
+            env=environment(),
+        )
+    os.environ[ADDRESS] = address
+    atexit.register(_end, process, ours)
+
+
+def _end(process: subprocess.Popen[bytes], owner: socket.socket) -> None:
+    # At once, though it may be loading still; those that serve lines see to the end of theirs.
+    process.kill()
+    process.wait(_CLOSE_SECONDS)
+    owner.close()
+
+
+def _abstract(address: str) -> str:
+    """In Linux' own namespace, where nothing is left behind in a folder."""
+    return f"\0{address}"
