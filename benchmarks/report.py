@@ -13,7 +13,7 @@ def write_report(report: dict[str, Any], path: Path) -> None:
     """Writes JSON, its floats rounded, and says where it is."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(_rounded(report), indent=1) + "\n")
-    print(f"All that was measured is in {path}")
+    print(f"What was measured so far is in {path}")
 
 
 def _rounded(value: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,17 +44,23 @@ def main() -> None:
     most_rounds = options.most_rounds or 3 * options.rounds
     effort = Effort(options.rounds, most_rounds, breaks_down=not options.rounds_only)
     pace = Pace()
-    measured = [_show(each, pace, effort) for each in _chosen(options)]
-    wire = [measure_wire(batch) for batch in WIRE_BATCHES]
-    print(*wire_lines(wire), sep="\n")
-    report = {
-        "machine": {**machine.facts(), "fastest_calibration_seconds": pace.fastest},
-        "effort": {**asdict(effort), "is_quick": options.quick},
-        "comparisons": [_judged(each, pace) for each in measured],
-        "wire": wire,
-    }
-    if options.json:
-        write_report(report, options.json)
+    report: dict[str, Any] = {"effort": {**asdict(effort), "is_quick": options.quick}}
+    measured: list[dict[str, Any]] = []
+    for each in _chosen(options):
+        measured.append(_show(each, pace, effort))
+        # Also for whoever ends the program before the last one.
+        _write(report, measured, pace, options.json)
+    report["wire"] = [measure_wire(batch) for batch in WIRE_BATCHES]
+    print(*wire_lines(report["wire"]), sep="\n")
+    _write(report, measured, pace, options.json)
+
+
+def _write(report: dict[str, Any], measured: list[dict[str, Any]], pace: Pace, path: Path | None) -> None:
+    """What is known so far, judged by the fastest calibration so far."""
+    report["machine"] = {**machine.facts(), "fastest_calibration_seconds": pace.fastest}
+    report["comparisons"] = [_judged(each, pace) for each in measured]
+    if path:
+        write_report(report, path)
 
 
 def measure(comparison: Comparison, pace: Pace, effort: Effort) -> dict[str, Any]:
@@ -101,9 +107,20 @@ def _judged(result: dict[str, Any], pace: Pace) -> dict[str, Any]:
 
 def _chosen(options: argparse.Namespace) -> list[Comparison]:
     chosen = [each for each in comparisons() if options.only in str(each)]
+    if options.steps:
+        chosen = [_of_length(each, options.steps) for each in chosen]
     if options.quick:
         return [quick(each) for each in chosen if each.pinned and each.steps_per_execution == 1]
     return chosen
+
+
+def _of_length(comparison: Comparison, steps: int) -> Comparison:
+    if steps % comparison.steps_per_execution:
+        raise SystemExit(
+            f"--steps {steps} is no multiple of {comparison.steps_per_execution} steps per execution. Choose "
+            "another number, or leave these comparisons out by --only."
+        )
+    return replace(comparison, steps=steps)
 
 
 def _options() -> argparse.Namespace:
@@ -111,6 +128,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="clean rounds wanted (default: 5)")
     parser.add_argument("--most-rounds", type=int, help="when to give up (default: 3 x rounds)")
     parser.add_argument("--only", default="", help="comparisons whose name holds this text")
+    parser.add_argument("--steps", type=int, help="of a run: few, where the machine's speed soon changes")
     parser.add_argument("--rounds-only", action="store_true", help="not where the time of a step goes")
     parser.add_argument("--quick", action="store_true", help="one short round: does it run at all?")
     parser.add_argument("--json", type=Path, help=f"file for all that was measured ({_RESULT})")
