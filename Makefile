@@ -18,8 +18,10 @@ export PYTHONDONTWRITEBYTECODE :=
 demo: $(VENV)/.installed
 	$(VENV)/bin/keras-split demo
 
-test: lint test-unit
-	$(VENV)/bin/python -m pytest $(WORKERS) tests --ignore=tests/unit --ignore=tests/long
+# In one session, since each worker's start takes as long as some tests.
+TESTS := tests --ignore=tests/long
+test: lint
+	$(VENV)/bin/python -m pytest $(WORKERS) $(TESTS)
 
 test-unit: $(VENV)/.installed-test
 	$(VENV)/bin/python -m pytest $(WORKERS) tests/unit
