@@ -81,14 +81,14 @@ def test_files_and_weights_move_all_parts(tmp_path):
     def train(model):
         case.fit(model, epochs=1)
         model.save_weights(tmp_path / "kept.weights.h5")
-        kept, found = model.get_weights(), [model.predict(case.x, verbose=0)]
+        kept, found = model.get_weights(), [model.predict(case.batches, verbose=0)]
         for back in (
             lambda: model.set_weights(kept),
             lambda: model.load_weights(tmp_path / "kept.weights.h5"),
         ):
             found.append(case.fit(model, epochs=1))
             back()
-            found.append(model.predict(case.x, verbose=0))
+            found.append(model.predict(case.batches, verbose=0))
         return [*found, case.fit(model)]
 
     found = assert_trains_as_whole(build, case.cut, case.settings(lambda: "sgd"), train, "high")

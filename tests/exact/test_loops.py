@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import numpy as np
+import pytest
 
 from support.models import Case, classes, convolutional, floats, mlp_case
-from support.pairs import assert_trains_as_whole
+from support.pairs import Twins, assert_trains_as_whole
 
 CASE = mlp_case()
 X, Y = CASE.x, CASE.y
+
+
+@pytest.fixture(scope="module")
+def twins():
+    # Labels shared, and label-free.
+    with closing(Twins(CASE, None, "high")) as made:
+        yield made
 
 
 def steps(*sizes: int):
@@ -16,11 +26,11 @@ def steps(*sizes: int):
     return [slice(start, start + size) for start, size in zip(starts, sizes, strict=False)]
 
 
-def test_train_on_batch_with_batches_of_any_size():
+def test_train_on_batch_with_batches_of_any_size(twins):
     def train(model):
         return [model.train_on_batch(X[rows], Y[rows]) for rows in steps(8, 8, 3, 1)]
 
-    assert_trains_as_whole(CASE.build, CASE.cut, CASE.settings(), train)
+    twins.assert_alike(train)
 
 
 def test_train_on_batch_with_weights():
@@ -50,19 +60,19 @@ def test_train_test_and_predict_on_batch_in_turns():
     assert_trains_as_whole(case.build, case.cut, case.settings(), train, None, "flatten")
 
 
-def test_fit_among_other_calls():
+def test_fit_among_other_calls(twins):
     def train(model):
         model.train_on_batch(X[:8], Y[:8])
         return CASE.fit(model), model.evaluate(X, Y, verbose=0), CASE.fit(model, epochs=1)
 
-    assert_trains_as_whole(CASE.build, CASE.cut, CASE.settings(), train, None, "high")
+    twins.assert_alike(train)
 
 
-def test_evaluate_and_predict_leave_everything_as_it_was():
+def test_evaluate_and_predict_leave_everything_as_it_was(twins):
     def train(model):
         first = CASE.fit(model, epochs=1)
         model.evaluate(X, Y, verbose=0)
         model.predict(X, verbose=0)
         return first
 
-    assert_trains_as_whole(CASE.build, CASE.cut, CASE.settings(), train)
+    twins.assert_alike(train)

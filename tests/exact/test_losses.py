@@ -6,7 +6,8 @@ import keras
 import numpy as np
 from keras import layers, losses
 
-from support.models import CLASSES, ROWS, Case, classes, floats
+from support.batches import in_batches
+from support.models import BATCH, CLASSES, ROWS, Case, classes, floats
 from support.pairs import assert_trains_as_whole
 
 X, SPARSE = floats(6), classes()
@@ -37,12 +38,13 @@ def assert_losses_as_whole(ends_with_labels_and_losses):
         {name: each[at] for name, each in ends_with_labels_and_losses.items()} for at in range(3)
     )
     case = Case(ends(**ends_), "low", X, labels, {"loss": losses_})
-    weights = dict.fromkeys(labels, np.linspace(0.1, 2.0, ROWS))
+    weights = dict.fromkeys(labels, np.linspace(0.1, 2.0, ROWS, dtype="float32"))
+    weighted = in_batches(BATCH, X, labels, weights)
     assert_trains_as_whole(
         case.build,
         case.cut,
         case.settings(),
-        lambda model: case.fit(model, sample_weight=weights, validation_data=(X, labels)),
+        lambda model: model.fit(weighted, epochs=2, shuffle=False, verbose=0, validation_data=case.batches),
         None,
         "middle",
     )

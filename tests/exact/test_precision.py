@@ -98,4 +98,8 @@ def test_inputs_of_other_types_are_converted_as_in_the_whole_model(dtype):
 
     x = np.random.default_rng(1).integers(0, 255, (20, 6)).astype(dtype)
     case = Case(build, "low", x, classes(), CLASSIFIES)
-    assert_trains_as_whole(case.build, case.cut, case.settings(), case.fit_and_use)
+
+    def train(model):
+        return model.fit(x, case.y, batch_size=8, verbose=0), model.predict(x, verbose=0)
+
+    assert_trains_as_whole(case.build, case.cut, case.settings(), train)

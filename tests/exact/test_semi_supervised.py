@@ -73,7 +73,7 @@ def fit(split, y, alpha=0.3, **options):
 
 def test_alpha_of_zero_is_plain_split_training():
     case = Case(convolutional, "pool1", floats(6, 6, 2), classes(), CLASSIFIES)
-    validation = {"validation_data": (case.x, case.y)}
+    validation = {"validation_data": case.batches}
     whole_ = TrainedWhole(case.build, case.settings(), lambda model: case.fit(model, **validation))
     for second_cut in (None, "flatten"):
         keras.utils.set_random_seed(SEED)

@@ -17,6 +17,7 @@ from support.gate import until
 from support.halves import (
     AtBatch,
     assert_equal_halves,
+    batches_of,
     kept_state,
     train,
     trained_whole,
@@ -31,38 +32,35 @@ ROWS = 4
 pytestmark = pytest.mark.filterwarnings("ignore:The server's half has seen")
 
 
-def predict(model, x=None, **options):
-    x = bodies.data()[0] if x is None else x
-    return model.predict(x, batch_size=bodies.BATCH, verbose=0, **options)
+def predict(model):
+    return model.predict(batches_of(), verbose=0)
 
 
 def test_inference_changes_nothing_on_the_server(client, shared_server):
     train(client, 1)
     before = kept_state(client, shared_server)
     predict(client)
-    client.evaluate(*bodies.data(), verbose=0)
+    client.evaluate(batches_of(), verbose=0)
     client(bodies.data()[0])
     assert_same_arrays(before, kept_state(client, shared_server), "server")
     assert_equal_halves(trained_whole(1), client, shared_server)
 
 
 def test_a_lone_request_is_answered_as_the_whole_model_would(client):
-    x, y = bodies.data()
     np.testing.assert_array_equal(predict(whole_model()), predict(client))
-    whole = whole_model().evaluate(x, y, batch_size=bodies.BATCH, verbose=0)
-    assert whole == client.evaluate(x, y, batch_size=bodies.BATCH, verbose=0)
+    assert whole_model().evaluate(batches_of(), verbose=0) == client.evaluate(batches_of(), verbose=0)
 
 
 def test_others_predict_and_evaluate_while_one_trains(connected, shared_server, observer):
     others = [connected(at_start=False) for _ in range(CLIENTS)]
     trainer = connected()
-    rows, done = bodies.data(), threading.Event()
+    done = threading.Event()
 
     def keep_asking(model):
         answers = 0
         while not done.is_set() or not answers:
             assert np.isfinite(predict(model)).all()
-            assert np.isfinite(model.evaluate(*rows, verbose=0)).all()
+            assert np.isfinite(model.evaluate(batches_of(), verbose=0)).all()
             answers += 1
         return answers
 
@@ -83,17 +81,19 @@ def test_others_predict_and_evaluate_while_one_trains(connected, shared_server, 
 
 def test_an_inference_between_two_updates_sees_one_of_them_whole(connected, shared_server):
     trainer, other = connected(), connected(at_start=False)
-    other.head.set_weights(trainer.head.get_weights())
-    seen = []
+    whole = whole_model()
+    expected, found = [], []
 
-    class Watching(keras.callbacks.Callback):
-        def on_train_batch_begin(self, batch, logs=None):
-            other.head.set_weights(trainer.head.get_weights())
-            seen.append(predict(other))
+    def ask_the_whole(batch, logs=None):
+        expected.append(predict(whole))
 
-    train(trainer, callbacks=[Watching()])
-    for steps, found in enumerate(seen):
-        np.testing.assert_array_equal(predict(trained_whole(steps)), found)
+    def ask_another(batch, logs=None):
+        other.head.set_weights(trainer.head.get_weights())
+        found.append(predict(other))
+
+    for model, ask in ((whole, ask_the_whole), (trainer, ask_another)):
+        train(model, callbacks=[keras.callbacks.LambdaCallback(on_train_batch_begin=ask)])
+    np.testing.assert_array_equal(expected, found)
 
 
 def test_small_requests_that_wait_together_are_computed_together(connected, shared_server, observer):

@@ -18,6 +18,7 @@ from support.halves import (
     Start,
     Witness,
     assert_equal_halves,
+    batches_of,
     connect,
     kept_state,
     second_cut_of,
@@ -66,8 +67,9 @@ def client(lines_client, beginning, line):
 def test_a_client_of_a_server_trains_as_the_whole_model(client, server):
     assert second_cut_of(client) == [SECOND_CUT]
     whole = whole_model()
-    expected = train(whole, validation_split=0.2, epochs=2).history
-    found = train(client, validation_split=0.2, epochs=2).history
+    expected, found = (
+        train(model, validation_data=batches_of(2), epochs=2).history for model in (whole, client)
+    )
     assert {name: found[name] for name in expected} == expected
     assert_equal_halves(whole, client, server)
 

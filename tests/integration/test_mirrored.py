@@ -9,7 +9,7 @@ from keras_split.errors import Refused
 from keras_split.segment import placement
 from support import bodies
 from support.equality import assert_same_arrays, client_state, states_of_whole
-from support.halves import connect, kept_state, train, whole_model
+from support.halves import batches_of, connect, kept_state, train, whole_model
 from support.processes import Server
 
 # Each replica averages over its half of the batch, and the two averages are averaged: the same sum in
@@ -32,11 +32,7 @@ def pair(server):
     """The whole model on one device and the split one on two, after the same training."""
     whole = whole_model(bodies.shareable)
     split = connect(server, build=bodies.shareable)
-    x, y = bodies.data()
-    histories = [
-        train(model, epochs=EPOCHS, validation_data=(x, y), validation_batch_size=bodies.BATCH)
-        for model in (whole, split)
-    ]
+    histories = [train(model, epochs=EPOCHS, validation_data=batches_of()) for model in (whole, split)]
     yield whole, split, histories
     split.close()
 

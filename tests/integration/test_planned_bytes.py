@@ -169,7 +169,7 @@ def train(case: Case, second_cut: str | list[str] | None = None, **options: Any)
     split = keras_split.SplitModel(case.build(), case.cut, second_cut)
     try:
         split.compile(**case.settings()())
-        case.fit(split, epochs=1, batch_size=BATCH, **options)
+        split.fit(case.x, case.y, batch_size=BATCH, verbose=0, **options)
     finally:
         split.close()
 

@@ -8,7 +8,7 @@ import pytest
 from keras_split.errors import ConnectionLost
 from support import bodies
 from support.equality import assert_same_result
-from support.halves import assert_equal_halves, train, trained_whole, whole_model
+from support.halves import assert_equal_halves, batches_of, train, trained_whole, whole_model
 
 TWO_EPOCHS = 2 * bodies.BATCHES
 THREE_EPOCHS = 3 * bodies.BATCHES
@@ -27,13 +27,13 @@ def by_save(split, path):
 @pytest.mark.parametrize("save", [by_checkpoint, by_save])
 def test_a_saved_model_goes_on_where_it_was(client, shared_server, tmp_path, save):
     save(client, tmp_path / "half.keras")
-    expected = client.evaluate(*bodies.data(), verbose=0)
+    expected = client.evaluate(batches_of(), verbose=0)
     # The server moves on, and the one that is loaded takes it back.
     train(client)
 
     loaded = keras.models.load_model(tmp_path / "half.keras")
     loaded.connect(shared_server.address, shared_server.credentials())
-    assert_same_result(expected, loaded.evaluate(*bodies.data(), verbose=0))
+    assert_same_result(expected, loaded.evaluate(batches_of(), verbose=0))
     train(loaded)
     assert_equal_halves(trained_whole(THREE_EPOCHS), loaded, shared_server)
     loaded.close()
@@ -55,7 +55,7 @@ def test_early_stopping_takes_both_halves_back_to_the_best(client, shared_server
         # The loss falls, so that the first epoch is the best of these.
         stopping = keras.callbacks.EarlyStopping("loss", mode="max", patience=2, restore_best_weights=True)
         stopped = train(model, epochs=9, callbacks=[stopping])
-        return stopped, model.evaluate(*bodies.data(), verbose=0), train(model)
+        return stopped, model.evaluate(batches_of(), verbose=0), train(model)
 
     whole = whole_model()
     ours, theirs = stop_and_go_on(whole), stop_and_go_on(client)

@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_split import SplitModel
 from keras_split.errors import TrainerBusy
@@ -17,8 +18,10 @@ from keras_split.partition import named_variables, partition
 from keras_split.session import Timeouts
 from keras_split.state import Shelf, Ticket, read, write
 from support import bodies
+from support.batches import in_batches
 from support.equality import assert_same_arrays, client_state, labelled, states_of_whole
 from support.gate import until
+from support.pairs import trace_once
 from support.processes import Server
 
 # Short where a test waits for the end of a peer that will never answer.
@@ -31,18 +34,23 @@ def whole_model(build: Callable[[], keras.Model] = bodies.small) -> keras.Model:
     return build()
 
 
+@functools.cache
+def batches_of(count: int = bodies.BATCHES) -> tf.data.Dataset:
+    """The first ones of the data."""
+    rows = count * bodies.BATCH
+    return in_batches(bodies.BATCH, *(each[:rows] for each in bodies.data()))
+
+
 def train(model: Any, batches: int = bodies.BATCHES, **options: Any) -> Any:
     """Some batches of the same data in the same order."""
-    rows = batches * bodies.BATCH
-    x, y = bodies.data()
-    options = {"batch_size": bodies.BATCH, "shuffle": False, "verbose": 0, **options}
-    return model.fit(x[:rows], y[:rows], **options)
+    return model.fit(batches_of(batches), **{"shuffle": False, "verbose": 0, **options})
 
 
 @functools.cache
 def trained_whole(steps: int = bodies.BATCHES) -> keras.Model:
     """What undisturbed training leads to; to be looked at, and not to be trained on."""
     model = whole_model()
+    trace_once(model)
     epochs, rest = divmod(steps, bodies.BATCHES)
     if epochs:
         train(model, epochs=epochs)

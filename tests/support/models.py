@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers
 
-ROWS = 20
+from support.batches import in_batches
+
+ROWS, BATCH = 20, 8
 CLASSES = 4
 
 
@@ -43,15 +47,19 @@ class Case:
         """Makes the arguments of `compile`, with an optimizer of their own."""
         return lambda: {"optimizer": optimizer(), **self.compiled}
 
+    @functools.cached_property
+    def batches(self) -> tf.data.Dataset:
+        """Three, the last of them ragged."""
+        return in_batches(BATCH, self.x, self.y)
+
     def fit(self, model: Any, **options: Any) -> Any:
-        """Two epochs of three batches, the last of them ragged."""
-        options = {"epochs": 2, "batch_size": 8, "verbose": 0, **options}
-        return model.fit(self.x, self.y, **options)
+        """Two epochs."""
+        return model.fit(self.batches, **{"epochs": 2, "shuffle": False, "verbose": 0, **options})
 
     def fit_and_use(self, model: Any) -> tuple[Any, np.ndarray]:
         """Trains, validates and predicts: all that a trained model is for."""
-        history = self.fit(model, validation_data=(self.x, self.y))
-        return history, model.predict(self.x, batch_size=8, verbose=0)
+        history = self.fit(model, validation_data=self.batches)
+        return history, model.predict(self.batches, verbose=0)
 
 
 def floats(*shape: int) -> np.ndarray:

@@ -25,6 +25,7 @@ from keras_split.partition import named_variables, partition
 from keras_split.state import Bundle, Shelf, write
 from support import bodies
 from support.halves import whole_model
+from support.pairs import trace_once
 from support.processes import Process
 from support.run import RunFiles
 from support.stores import Store
@@ -224,6 +225,7 @@ def one_machine(trial: Trial, client: Bundle, body: Bundle, x: np.ndarray, y: np
     """
     whole = whole_model(trial.build)
     begin_at(whole, trial.cuts, client, body)
+    trace_once(whole)
     whole.fit(stream_of(trial.in_order(), x, y), shuffle=False, verbose=0)
     return whole
 

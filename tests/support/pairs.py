@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,10 +38,7 @@ class Pair:
 
     def both(self, work: Callable[[Any], Any]) -> tuple[Any, Any]:
         """Does something with each, from the same seeds."""
-        keras.utils.set_random_seed(SEED)
-        ours = work(self.whole)
-        keras.utils.set_random_seed(SEED)
-        return ours, work(self.split)
+        return _seeded(work, self.whole), _seeded(work, self.split)
 
 
 @contextmanager
@@ -99,11 +96,7 @@ class TrainedWhole:
         self.model = build()
         self.model.compile(**settings())
         trace_once(self.model)
-        self.result = self._trained(self.model)
-
-    def _trained(self, model: Any) -> Any:
-        keras.utils.set_random_seed(SEED)
-        return self._train(model)
+        self.result = _seeded(train, self.model)
 
     @contextmanager
     def equals_split(
@@ -113,7 +106,7 @@ class TrainedWhole:
         try:
             with _split(self._build, cut, second_cut) as split:
                 split.compile(**self._settings())
-                result = self._trained(split)
+                result = _seeded(self._train, split)
                 assert_equal_training(self.model, split, self.result, result)
                 yield split, result
         except Exception as error:
@@ -145,6 +138,55 @@ def assert_trains_as_whole(
         with whole.equals_split(cut, second_cut):
             pass
     return whole.result
+
+
+class Twins:
+    """A whole model and split ones that go on side by side from one training to the next, traced once.
+
+    They are alike after each, so that the next one may begin where any other has ended.
+
+    Args:
+        case: Model, cut and data; trained by Adam.
+        second_cuts: One for each split model; with None it shares labels.
+    """
+
+    def __init__(self, case: Case, *second_cuts: str | list[str] | None):
+        self._case, self._second_cuts = case, second_cuts
+        self._opened = ExitStack()
+        self._models: list[Any] = []
+
+    def assert_alike(self, train: Callable[[Any], Any]) -> Any:
+        """Trains all, and passes if nothing differs; returns what `train` returned for the whole model."""
+        whole, *splits = self._models or self._make()
+        try:
+            expected = _seeded(train, whole)
+            for split in splits:
+                assert_equal_training(whole, split, expected, _seeded(train, split))
+        except BaseException:
+            self.close()  # What differs now would differ in all tests that follow.
+            raise
+        return expected
+
+    def close(self) -> None:
+        """Ends the connections; whoever trains next begins anew."""
+        self._models.clear()
+        self._opened.close()
+
+    def _make(self) -> list[Any]:
+        keras.utils.set_random_seed(SEED)
+        self._models.append(self._case.build())
+        for second_cut in self._second_cuts:
+            split = _split(self._case.build, self._case.cut, second_cut)
+            self._models.append(self._opened.enter_context(split))
+        for model in self._models:
+            model.compile(**self._case.settings()())
+        trace_once(self._models[0])
+        return self._models
+
+
+def _seeded(work: Callable[[Any], Any], model: Any) -> Any:
+    keras.utils.set_random_seed(SEED)
+    return work(model)
 
 
 def assert_case_trains_as_whole(case: Case, train: Callable[[Any], Any] | None = None) -> Any:
