@@ -19,9 +19,8 @@ demo: $(VENV)/.installed
 	$(VENV)/bin/keras-split demo
 
 # In one session, since each worker's start takes as long as some tests.
-TESTS := tests --ignore=tests/long
 test: lint
-	$(VENV)/bin/python -m pytest $(WORKERS) $(TESTS)
+	$(VENV)/bin/python -m pytest $(WORKERS) tests
 
 test-unit: $(VENV)/.installed-test
 	$(VENV)/bin/python -m pytest $(WORKERS) tests/unit
@@ -31,8 +30,7 @@ test-long: $(VENV)/.installed-test
 	$(VENV)/bin/python -m pytest $(WORKERS) tests/long
 
 test-oldest: $(OLDEST)/.installed-test
-	$(OLDEST)/bin/python -m pytest $(WORKERS) tests/unit
-	$(OLDEST)/bin/python -m pytest $(WORKERS) tests --ignore=tests/unit
+	$(OLDEST)/bin/python -m pytest $(WORKERS) tests
 
 # Server, store and clients killed at random instants on bad lines, until so many were; KILLS=1000 takes hours.
 # Then the same in the simulation, with many more schedules than the unit tests take.

@@ -18,7 +18,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 # What most of a step is made of. Where others use the same processor, a loop of Python took up to 1.7 times
-# its shortest time, from one second to the next, while clock and steps were steady (README.md).
+# its shortest time, from one second to the next, and the steps did not (README.md).
 _PRODUCTS, _ROWS = 100, 512
 _TICK_SECONDS = 1.0 / os.sysconf("SC_CLK_TCK")
 _PACKAGES = ("keras-split", "keras", "tensorflow", "grpcio", "protobuf", "numpy", "zstandard")

@@ -100,6 +100,7 @@ def test_inputs_of_other_types_are_converted_as_in_the_whole_model(dtype):
     case = Case(build, "low", x, classes(), CLASSIFIES)
 
     def train(model):
-        return model.fit(x, case.y, batch_size=8, verbose=0), model.predict(x, verbose=0)
+        options = {"batch_size": 8, "epochs": 2, "verbose": 0, "validation_data": (x, case.y)}
+        return model.fit(x, case.y, **options), model.predict(x, batch_size=8, verbose=0)
 
     assert_trains_as_whole(case.build, case.cut, case.settings(), train)

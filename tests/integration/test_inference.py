@@ -93,6 +93,7 @@ def test_an_inference_between_two_updates_sees_one_of_them_whole(connected, shar
 
     for model, ask in ((whole, ask_the_whole), (trainer, ask_another)):
         train(model, callbacks=[keras.callbacks.LambdaCallback(on_train_batch_begin=ask)])
+    assert len(found) == bodies.BATCHES
     np.testing.assert_array_equal(expected, found)
 
 

@@ -88,7 +88,9 @@ def test_a_private_server_that_dies_ends_the_training(monkeypatch, tmp_path):
         gate.until_reached(number)
         local_server().process.kill()
 
-    # Servers that are started from here on look at the gate.
+    # From here on servers are started by a new Python, which has to find this program's own layers.
+    monkeypatch.setenv(ADDRESS, "")
+    # And they look at the gate.
     monkeypatch.setenv(*next(iter(gate.variables.items())))
     local_server().stop()
     with private_model() as split, Meanwhile() as meanwhile:

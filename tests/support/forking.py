@@ -29,7 +29,6 @@ _MODULES = (
     "keras_split.server.run",
     "support.bodies",
     "support.halves",
-    "support.private_servers",
     "support.run",
 )
 _POLL_SECONDS = 0.02

@@ -157,8 +157,8 @@ class Twins:
 
     def assert_alike(self, train: Callable[[Any], Any]) -> Any:
         """Trains all, and passes if nothing differs; returns what `train` returned for the whole model."""
-        whole, *splits = self._models or self._make()
         try:
+            whole, *splits = self._models or self._make()
             expected = _seeded(train, whole)
             for split in splits:
                 assert_equal_training(whole, split, expected, _seeded(train, split))

@@ -17,7 +17,6 @@ import numpy as np
 from keras import layers
 
 from keras_split.tuning import SplitHyperModel
-from support.batches import in_batches
 
 FEATURES = 6
 CLASSES = 3
@@ -76,9 +75,9 @@ def random_search(hypermodel: Any, folder: Path, **options: Any) -> keras_tuner.
 
 def search(tuner: Any, **options: Any) -> Any:
     """Searches, and returns the tuner."""
-    batches = in_batches(8, *data())
-    options = {"epochs": 2, "shuffle": False, "verbose": 0, **options}
-    tuner.search(batches, validation_data=batches, **options)
+    x, y = data()
+    options = {"epochs": 2, "batch_size": 8, "shuffle": False, "verbose": 0, **options}
+    tuner.search(x, y, validation_data=(x, y), **options)
     return tuner
 
 
