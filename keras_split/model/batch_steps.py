@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, cast
 
 import keras
@@ -17,8 +19,9 @@ from keras_split.model.made import Made
 from keras_split.model.persistent import Persistent
 from keras_split.model.pulled import Pulled
 from keras_split.model.reconstruction import reconstruct
+from keras_split.model.reply import Reply
 from keras_split.model.tail import Tail, floating
-from keras_split.segment import apply_gradients, logits_beside
+from keras_split.segment import Tape, apply_gradients, logits_beside, roots_of
 
 
 class BatchSteps(Persistent):
@@ -47,11 +50,11 @@ class BatchSteps(Persistent):
         return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
     def _forward_head(self, x: Any, y: Any) -> Pulled:
-        with tf.GradientTape() as tape:
+        with Tape() as tape:
             made = self._run_head(x, training=True)
-            local = [self._summed(term) for _, term in self._halves.head.losses()]
-            scaled = [self.optimizer.scale_loss(each) for each in local]
-        pulls = (made, *made.pulled_on(shares_labels=self._tail is None), scaled)
+            scale = self.optimizer.scale_loss
+            local = [(rank, scale(self._summed(term))) for rank, term in self._halves.head.losses()]
+        pulls = (made, *made.pulled_on(shares_labels=self._tail is None), local)
         if self._decoder is None:
             return Pulled(tape, *pulls)
         seen = {at: made.smashed[at] for at in places(self._halves.topology["frontier"])}
@@ -68,33 +71,46 @@ class BatchSteps(Persistent):
         # Before the update, which moves what regularisers look at.
         loss = self._total_loss(data, reply.outputs, reply.loss_terms)
         with self._bridge.after(reply):
-            self._update(head, head.gradients(self.head.trainable_variables, reply.cut_gradients))
+            self._update(head, head.shared_gradients(self.head.trainable_variables, reply))
         return reply.outputs, loss
 
     def _label_free_step(self, data: Any, head: Pulled, volatile: Any) -> tuple[Any, Any]:
         """Labels, loss and outputs stay here; the server gets gradients of its own outputs."""
-        tail = cast(Tail, self._tail)
+        tail, tape = cast(Tail, self._tail), head.tape
         sent = head.sent
-        graded = tail.graded(self._probed_loss, *data[1:])
-        reply, prepared = self._bridge.forward(sent.smashed, graded=graded, **self._wanted(volatile))
+        seen = tail.seen(self._data_loss, *data[1:])
+        known = {"graded": seen.graded, "behind": seen.shadow, **self._wanted(volatile)}
+        reply, prepared = self._bridge.forward(sent.smashed, **known)
         inputs = tail.inputs(reply.outputs, sent.kept, sent.logits)
-        with tf.GradientTape() as tape:
+        returned = inputs[: tail.returned]
+        cut: list[Reply] = []
+        arrive = head.arriving(lambda: cut[0].cut_gradients)
+        tape.cast(reply.shadow, head.smashed, arrive, _standing_for(reply, returned))
+        for copy, original in zip(inputs[tail.returned :], head.kept, strict=True):
+            tape.copied(copy, original, partial(head.among_all, tensor=original))
+        since = len(tape.steps)
+        with tape:
             tape.watch(floating(inputs))
             y_pred = tail.run(inputs, sent.logits, training=True)
             loss = self._total_loss(data, y_pred, reply.loss_terms)
             scaled = self.optimizer.scale_loss(loss)
-        variables = tail.part.model.trainable_variables
-        found = tape.gradient(scaled, [*inputs, *variables])
-        returned, own = found[: len(inputs)], found[len(inputs) :]
-        cut = self._bridge.backward(prepared, [tf.convert_to_tensor(returned[at]) for at in graded])
+        roots = roots_of(scaled, [])
+        behind = tape.pull(roots, apart=floating(returned), since=since, sources=self._values())
+        leaves = tape.shadow(behind, returned, None, [])[1]
+        cut.append(self._bridge.backward(prepared, [leaf.tensor for leaf in leaves]))
         if head.rows is not None:
             # Statistics and seeds of a tail that has seen no row.
             head.rows.keep_if_none(tail.part.model, volatile)
-        with self._bridge.after(cut):
-            pulls = returned[len(inputs) - len(head.kept) :]
-            first = head.gradients(self.head.trainable_variables, cut.cut_gradients, pulls)
-            self._update(head, [*first, *zip(own, variables, strict=True)])
+        with self._bridge.after(cut[0]):
+            self._update(head, head.gradients(self._trained(), roots))
         return y_pred, loss
+
+    def _trained(self) -> list[Any]:
+        """Of head and tail."""
+        return [each for part in self._halves.own for each in part.model.trainable_variables]
+
+    def _values(self) -> list[Any]:
+        return [each.value for each in self._trained()]
 
     def _wanted(self, volatile: Any) -> dict[str, Any]:
         return {
@@ -109,9 +125,10 @@ class BatchSteps(Persistent):
         with self._halves.losses_of(self, theirs):
             return self._compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
 
-    def _probed_loss(self, y: Any, y_pred: Any, sample_weight: Any) -> Any:
-        with self._halves.losses_of(self, []):
-            return self._compute_loss(y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
+    def _data_loss(self, y: Any, y_pred: Any, sample_weight: Any) -> Any:
+        """Without the layers' own terms; None where there is none."""
+        loss = self._compile_loss
+        return None if loss is None else loss(y, y_pred, sample_weight)
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """As Keras', with the body's regularisers in the loss; with a decoder, of the labelled rows."""
@@ -210,6 +227,15 @@ class BatchSteps(Persistent):
         if isinstance(self.optimizer._learning_rate, schedule):
             return None
         return self.optimizer.learning_rate
+
+
+def _standing_for(reply: Reply, returned: Sequence[Any]) -> dict[int, Any]:
+    """Tensors of this side for those of the server's operations that have come from there."""
+    terms = zip(
+        (number for _, number in reply.shadow.terms), (each for _, each in reply.loss_terms), strict=True
+    )
+    pairs = [*zip(reply.shadow.outputs, returned, strict=True), *terms]
+    return {number: tensor for number, tensor in pairs if number is not None}
 
 
 def passing(model: Any, function: Any) -> Any:

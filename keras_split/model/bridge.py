@@ -13,7 +13,7 @@ from keras import tree
 
 from keras_split.errors import ProtocolError, SplitError
 from keras_split.model.reply import Reply, read_reply
-from keras_split.segment import Input, Output, writes_after
+from keras_split.segment import Input, Output, Shadow, writes_after
 from keras_split.session import Exchange, Prepared, Session
 
 
@@ -77,6 +77,7 @@ class Bridge:
         learning_rate: Any,
         wants_cut_gradients: bool,
         graded: Sequence[int],
+        behind: Shadow,
         volatile: Sequence[Any],
         may_be_empty: bool = False,
     ) -> tuple[Reply, Prepared]:
@@ -86,7 +87,8 @@ class Bridge:
             smashed: Frontier tensors.
             learning_rate: As in `train`.
             wants_cut_gradients: As in `train`.
-            graded: Places of the body's outputs whose gradients `backward` will send.
+            graded: For each gradient that `backward` will send the place of the body's output.
+            behind: The operations behind these outputs.
             volatile: As in `train`.
             may_be_empty: As in `train`.
 
@@ -94,7 +96,11 @@ class Bridge:
             The body's outputs and loss terms; and what to give to `backward`.
         """
         exchange = Exchange(
-            "train", _specs(smashed, {}), wants_cut_gradients=wants_cut_gradients, graded=tuple(graded)
+            "train",
+            _specs(smashed, {}),
+            wants_cut_gradients=wants_cut_gradients,
+            graded=tuple(graded),
+            shadow=behind,
         )
         prepared = self._prepare(exchange)
         half = prepared.forwarded
@@ -206,7 +212,7 @@ class Bridge:
         # TensorFlow returns the only tensor of a list in place of the list, and an operation for none.
         tensors = tree.flatten(found) if wanted else []
         made_by = (tensors[0].op if tensors else found) if tf.inside_function() else None
-        return read_reply(wanted, prepared.structure, tensors, made_by)
+        return read_reply(prepared, wanted, tensors, made_by)
 
 
 def _whole_step(session: Session, *request: Any) -> list[np.ndarray]:

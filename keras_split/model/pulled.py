@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from keras_split.model.labelled import Labelled
 from keras_split.model.made import Made
 from keras_split.model.reconstruction import Reconstruction
-from keras_split.segment import arrived, pulled_gradients
+from keras_split.model.reply import Reply
+from keras_split.segment import Tape, arrived, key_of, roots_of, shaped_like
+
+Variables = Sequence[Any]
+Pairs = list[tuple[Any, Any]]
 
 
 @dataclass(frozen=True)
 class Pulled:
-    """One forward pass of the head under a tape.
+    """One forward pass of the head on a tape.
 
     Args:
         tape: That has seen it.
         made: What it has made.
         smashed: Frontier tensors, and what else of it the server has gradients for.
         kept: Those that the tail reads, and what else of it the tail has gradients for.
-        local: The head's own loss terms, scaled.
+        local: The head's own loss terms with their ranks, scaled.
         rows: Which rows have labels; None where all have.
         reconstruction: Of the inputs, or None without a decoder.
     """
 
-    tape: Any
+    tape: Tape
     made: Made
     smashed: list[Any]
     kept: list[Any]
-    local: list[Any]
+    local: list[tuple[tuple[int, ...], Any]]
     rows: Labelled | None = None
     reconstruction: Reconstruction | None = None
 
@@ -44,31 +48,34 @@ class Pulled:
         made = self.made
         return Made(*self.labelled((made.smashed, made.kept, dict(made.logits))))
 
-    def gradients(
-        self, variables: Sequence[Any], cut: dict[int, Any], kept: Sequence[Any] = ()
-    ) -> list[tuple[Any, Any]]:
-        """The head's gradients with their variables (paper, Algorithm 1, line 10; Eq. 1).
-
-        Args:
-            variables: The head's.
-            cut: Cut gradients by the place of their frontier tensor.
-            kept: Gradients of the kept tensors, or None for one without.
-        """
+    def shared_gradients(self, variables: Variables, reply: Reply) -> Pairs:
+        """The head's gradients where the server has the labels (paper, Algorithm 1, line 10; Eq. 1)."""
         if not variables:
             return []
-        pulls = {at: self._among_all(each, self.smashed[at]) for at, each in cut.items()}
-        if self.reconstruction is not None:
-            pulls = self.reconstruction.added_to(pulls)
-        far = [(self.smashed[at], each) for at, each in pulls.items()]
-        far += [
-            (tensor, self._among_all(each, tensor))
-            for tensor, each in zip(self.kept, kept, strict=False)
-            if each is not None
-        ]
-        found = pulled_gradients(self.tape, far, self.local, variables)
-        return list(zip(found, variables, strict=True))
+        theirs = reply.shadow
+        keys = self.tape.cast(theirs, self.smashed, self.arriving(lambda: reply.cut_gradients))
+        terms = [(rank, keys[number]) for rank, number in theirs.terms if number is not None]
+        data = None if theirs.data is None else keys[theirs.data]
+        return self.gradients(variables, roots_of(data, [*terms, *self.local]))
 
-    def _among_all(self, gradient: Any, tensor: Any) -> Any:
-        if self.rows is None:
-            return arrived(gradient, tensor)
-        return self.rows.among_all(gradient, tensor)
+    def gradients(self, variables: Variables, roots: Sequence[tuple[Any, Any]]) -> Pairs:
+        """Gradients with their variables, once the tape knows all operations behind the head."""
+        values = [each.value for each in variables]
+        added = {} if self.reconstruction is None else self.reconstruction.added_to(self.smashed)
+        found = self.tape.pull(roots, sources=values, added={key_of(t): f for t, f in added})
+        return [(found.of(each), variable) for each, variable in zip(values, variables, strict=True)]
+
+    def arriving(self, gradients: Callable[[], Sequence[Any]]) -> Callable[[int, Any], Any]:
+        """Takes gradients from the other party, each of which may be one of several tensors."""
+        taken: dict[int, Any] = {}
+
+        def arrive(place: int, tensor: Any) -> Any:
+            if place not in taken:
+                taken[place] = self.among_all(gradients()[place], tensor, arrived)
+            return taken[place]
+
+        return arrive
+
+    def among_all(self, gradient: Any, tensor: Any, of_all: Callable[[Any, Any], Any] = shaped_like) -> Any:
+        """A gradient of the labelled rows, as one of all rows of a tensor."""
+        return of_all(gradient, tensor) if self.rows is None else self.rows.among_all(gradient, tensor)

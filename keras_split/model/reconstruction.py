@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -28,14 +29,14 @@ class Reconstruction:
     pulls: dict[int, Any]
     own: list[tuple[Any, Any]]
 
-    def added_to(self, cut: dict[int, Any]) -> dict[int, Any]:
-        """The server's cut gradients plus alpha times this one's (paper, Eq. 1).
+    def added_to(self, smashed: Sequence[Any]) -> list[tuple[Any, Callable[[Any], Any]]]:
+        """For each tensor that the decoder reads, what adds alpha times its gradient (paper, Eq. 1).
 
-        With alpha at 0 they are the server's, to the last bit, whatever the reconstruction is.
+        With alpha at 0 the gradients are the server's, to the last bit, whatever the reconstruction is.
         """
-        return {**cut, **{at: self._added(cut.get(at), pull) for at, pull in self.pulls.items()}}
+        return [(smashed[at], partial(self._added, pull)) for at, pull in self.pulls.items()]
 
-    def _added(self, cut: Any, pull: Any) -> Any:
+    def _added(self, pull: Any, cut: Any) -> Any:
         weighted = tf.cast(self.alpha, pull.dtype) * pull
         server = tf.zeros_like(pull) if cut is None else cut
         return tf.where(self.alpha > 0, server + weighted, server)

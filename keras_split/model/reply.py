@@ -9,7 +9,8 @@ from typing import Any
 import tensorflow as tf
 from keras import tree
 
-from keras_split.segment import Output
+from keras_split.segment import Output, Shadow
+from keras_split.session import Prepared
 
 Ranked = list[tuple[tuple[int, ...], Any]]
 
@@ -21,27 +22,29 @@ class Reply:
     Args:
         outputs: Nested as the whole model returns them, with logits and masks attached.
         loss_terms: The body's, with their ranks.
-        cut_gradients: By the place of the frontier tensor.
+        cut_gradients: In the order in which they came.
+        shadow: The server's operations, which say whose gradients these are.
         made_by: The operation that brings all of these.
     """
 
     outputs: Any
     loss_terms: Ranked = field(default_factory=list)
-    cut_gradients: dict[int, Any] = field(default_factory=dict)
+    cut_gradients: list[Any] = field(default_factory=list)
+    shadow: Shadow = Shadow()
     made_by: Any = None
 
 
-def read_reply(specs: Sequence[Output], structure: Any, tensors: list[Any], made_by: Any) -> Reply:
+def read_reply(prepared: Prepared, specs: Sequence[Output], tensors: list[Any], made_by: Any) -> Reply:
     """Sorts the flat tensors of a reply by their roles.
 
     Args:
+        prepared: The exchange.
         specs: Of these tensors.
-        structure: Nest of the outputs' places.
         tensors: In the graph.
         made_by: The operation that brings them.
     """
     flat: dict[int, Any] = {}
-    reply = Reply(None, made_by=made_by)
+    reply = Reply(None, shadow=prepared.shadow, made_by=made_by)
     for spec, tensor in zip(specs, tensors, strict=True):
         # An operation, not a note on the tensor: TensorFlow's rewriting reads shapes from the graph, and
         # regroups a sum of losses, as in the whole model, only where it finds them there.
@@ -56,7 +59,7 @@ def read_reply(specs: Sequence[Output], structure: Any, tensors: list[Any], made
         elif spec.role == "loss_term":
             reply.loss_terms.append((spec.rank, tensor))
         else:
-            reply.cut_gradients[spec.index] = tensor
+            reply.cut_gradients.append(tensor)
     if flat:
-        reply.outputs = tree.map_structure(lambda place: flat[place], structure)
+        reply.outputs = tree.map_structure(lambda place: flat[place], prepared.structure)
     return reply

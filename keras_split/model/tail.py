@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 from keras import tree
 
 from keras_split.partition import Part
-from keras_split.segment import call_with_masks, give_logits, logits_beside, share_rows, takes_masks
+from keras_split.segment import (
+    Shadow,
+    call_with_masks,
+    give_logits,
+    logits_beside,
+    seen_behind,
+    share_rows,
+    takes_masks,
+)
+
+
+class Seen(NamedTuple):
+    """Of a tail, from the other side of the second cut.
+
+    Args:
+        graded: For each gradient that will go up the place of the server's tensor.
+        shadow: The tail's operations.
+    """
+
+    graded: tuple[int, ...]
+    shadow: Shadow
 
 
 class Tail:
@@ -20,13 +40,16 @@ class Tail:
         second_frontier: What it reads, as the topology describes it: first the body's, then the
             head's tensors.
         kept: How many are the head's.
+
+    Attributes:
+        returned: How many are the body's.
     """
 
     def __init__(self, part: Part, second_frontier: list[dict[str, Any]], kept: int):
         self.part = part
         takes_masks(part.model)
         self._described = second_frontier
-        self._returned = len(second_frontier) - kept
+        self.returned = len(second_frontier) - kept
 
     def inputs(self, returned: Any, kept: Sequence[Any], logits: Mapping[int, Any]) -> list[Any]:
         """The second frontier, of the server's tensors and the head's own, and behind it the logits."""
@@ -47,34 +70,35 @@ class Tail:
 
     def logits(self, kept: Sequence[Any]) -> dict[int, Any]:
         """Logits of what the head has kept and is an output, by the places in the second frontier."""
-        found = logits_beside(kept, self._described[self._returned :])
-        return {self._returned + at: each for at, each in found.items()}
+        found = logits_beside(kept, self._described[self.returned :])
+        return {self.returned + at: each for at, each in found.items()}
 
-    def graded(self, loss: Callable[[Any, Any, Any], Any], y: Any, sample_weight: Any) -> tuple[int, ...]:
-        """Which of the server's tensors the loss depends on.
+    def seen(self, loss: Callable[[Any, Any, Any], Any], y: Any, sample_weight: Any) -> Seen:
+        """What the server has to know of the tail before a step begins.
 
-        The server has to know before the step begins, and only TensorFlow can tell: by tracing the
-        tail and its gradients, in a graph that is never run.
+        Only TensorFlow can tell on which of the server's tensors the loss depends, and in which order their
+        gradients come: by tracing the tail and its gradients, in a graph that is never run.
 
         Args:
-            loss: Of labels, outputs and sample weights.
+            loss: Of labels, outputs and sample weights; None where there is none.
             y: Nested labels, or None.
             sample_weight: Nested, or None.
         """
-        found: list[int] = []
+        found: list[Seen] = []
 
         def probe(inputs: list[Any], y: Any, sample_weight: Any) -> None:
-            with tf.GradientTape() as tape:
-                tape.watch(floating(inputs))
-                value = loss(y, self.run(inputs, training=True), sample_weight)
-            gradients = tape.gradient(value, inputs[: self._returned])
-            # Not `extend`: TensorFlow traces twice where metrics make their variables.
-            found[:] = [at for at, each in enumerate(gradients) if each is not None]
+            def forward() -> tuple[Any, Any]:
+                data = loss(y, self.run(inputs, training=True), sample_weight)
+                return data, self.part.losses()
+
+            shadow, leaves = seen_behind(inputs[: self.returned], forward)
+            # In place: TensorFlow traces twice where metrics make their variables.
+            found[:] = [Seen(tuple(leaf.number for leaf in leaves), shadow)]
 
         specs = [tf.TensorSpec(each["shape"], each["dtype"]) for each in self._described]
         traced = tf.function(probe, autograph=False)
         traced.get_concrete_function(specs, *tree.map_structure(_spec, (y, sample_weight)))
-        return tuple(found)
+        return found[0]
 
 
 def floating(tensors: Sequence[Any]) -> list[Any]:

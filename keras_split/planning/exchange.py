@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from keras_split.codec import flatten_structure, unflatten_structure
 from keras_split.partition import Partition
-from keras_split.planning.probes import graded_outputs, logits_at_the_cut
+from keras_split.planning.probes import behind_outputs, logits_at_the_cut
 from keras_split.planning.targets import Targets
 from keras_split.segment import Input, Output, Segment, Settings, Signature
 
@@ -91,8 +91,10 @@ def _signature(parts: Partition, targets: Targets, batch_size: int) -> Signature
     ]
     wants_cut_gradients = bool(parts.head.model.trainable_variables)
     if parts.tail is not None:
-        graded = graded_outputs(parts, targets, batch_size)
-        return Signature(tuple(smashed), wants_cut_gradients=wants_cut_gradients, graded=graded)
+        graded, shadow = behind_outputs(parts, targets, batch_size)
+        return Signature(
+            tuple(smashed), wants_cut_gradients=wants_cut_gradients, graded=graded, shadow=shadow
+        )
     logits = logits_at_the_cut(parts, batch_size)
     labels, labels_structure = flatten_structure(targets.labels)
     weights, weights_structure = flatten_structure(targets.sample_weight)

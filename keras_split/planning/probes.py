@@ -9,7 +9,7 @@ from keras import tree
 
 from keras_split.partition import Partition
 from keras_split.planning.targets import Targets
-from keras_split.segment import Input, call_with_masks, logits_beside, takes_masks
+from keras_split.segment import Input, Shadow, call_with_masks, logits_beside, seen_behind, takes_masks
 
 
 def logits_at_the_cut(parts: Partition, batch_size: int) -> list[Input]:
@@ -30,8 +30,8 @@ def logits_at_the_cut(parts: Partition, batch_size: int) -> list[Input]:
     return found
 
 
-def graded_outputs(parts: Partition, targets: Targets, batch_size: int) -> tuple[int, ...]:
-    """Places of the body's outputs that the loss behind the tail depends on.
+def behind_outputs(parts: Partition, targets: Targets, batch_size: int) -> tuple[tuple[int, ...], Shadow]:
+    """For each gradient that the tail sends the place of the body's output, and the operations of the tail.
 
     Args:
         parts: A model with a tail.
@@ -44,21 +44,21 @@ def graded_outputs(parts: Partition, targets: Targets, batch_size: int) -> tuple
     tail.model.output_names = parts.output_names
     tail.model.compile(loss=targets.loss, loss_weights=targets.loss_weights)
     returned = len(second.tensors) - parts.sections.kept
-    model, masks = takes_masks(tail.model), second.masks
-    found: list[int] = []
+    model, masks, losses = takes_masks(tail.model), second.masks, tail.losses
+    found: list[tuple[tuple[int, ...], Shadow]] = []
 
     def probe(inputs: list[Any], labels: Any, sample_weight: Any) -> None:
-        with tf.GradientTape() as tape:
-            tape.watch([each for each in inputs if each.dtype.is_floating])
+        def forward() -> tuple[Any, Any]:
             y_pred = call_with_masks(model, inputs, masks, training=True)
-            data = model._compile_loss and model._compile_loss(labels, y_pred, sample_weight)
-            total = [each for each in (data, *(term for _, term in tail.losses())) if each is not None]
-        gradients = tape.gradient(total, inputs[:returned]) if total else []
-        found[:] = [at for at, each in enumerate(gradients) if each is not None]
+            loss = model._compile_loss
+            return loss and loss(labels, y_pred, sample_weight), losses()
+
+        shadow, leaves = seen_behind(inputs[:returned], forward)
+        found[:] = [(tuple(leaf.number for leaf in leaves), shadow)]
 
     given = (tree.map_structure(_spec, each) for each in (targets.labels, targets.sample_weight))
     _trace(probe, _specs(second.tensors, batch_size), *given)
-    return tuple(found)
+    return found[0]
 
 
 def _trace(probe: Any, *specs: Any) -> None:

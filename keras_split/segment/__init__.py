@@ -3,11 +3,12 @@
 from keras_split.segment.masks import call_with_masks, takes_masks
 from keras_split.segment.passed import give_logits, logits_beside
 from keras_split.segment.placement import Mirrored, Single, placement, writes_after
-from keras_split.segment.pulls import arrived, pulled_gradients
 from keras_split.segment.release import release
 from keras_split.segment.rows import share_rows
 from keras_split.segment.segment import Segment, Settings
+from keras_split.segment.shadow import Shadow
 from keras_split.segment.signature import Input, Output, Signature
+from keras_split.segment.tape import Tape, arrived, key_of, roots_of, seen_behind, shaped_like
 from keras_split.segment.traced import Caller, TracedInference, TracedStep
 from keras_split.segment.updates import apply_gradients
 
@@ -18,18 +19,23 @@ __all__ = [
     "Output",
     "Segment",
     "Settings",
+    "Shadow",
     "Signature",
     "Single",
+    "Tape",
     "TracedInference",
     "TracedStep",
     "apply_gradients",
     "arrived",
     "call_with_masks",
     "give_logits",
+    "key_of",
     "logits_beside",
     "placement",
-    "pulled_gradients",
     "release",
+    "roots_of",
+    "seen_behind",
+    "shaped_like",
     "share_rows",
     "takes_masks",
     "writes_after",

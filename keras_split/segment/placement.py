@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import tree
 
 from keras_split.errors import Refused
-from keras_split.segment.pulls import arrived
+from keras_split.segment.tape import arrived
 
 
 class Single:

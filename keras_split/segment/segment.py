@@ -13,13 +13,15 @@ from keras import tree
 from keras_split.segment.masks import call_with_masks, takes_masks
 from keras_split.segment.passed import give_logits
 from keras_split.segment.placement import Mirrored, Single
-from keras_split.segment.pulls import pulled_gradients
 from keras_split.segment.reading import reads_logits
 from keras_split.segment.rows import share_rows
+from keras_split.segment.shadow import Shadow
 from keras_split.segment.signature import Output, Signature
+from keras_split.segment.tape import Tape, roots_of
 from keras_split.segment.traced import (
     Backward,
     Description,
+    Ranked,
     RankedLosses,
     TracedInference,
     TracedStep,
@@ -139,53 +141,65 @@ class Segment:
         return give_logits(self.model, outputs, logits)
 
     def _describe(self, y_pred: Any, outputs_only: bool = False) -> Description:
-        losses = [] if outputs_only else self._losses()
+        return self._described(y_pred, [] if outputs_only else self._losses(), outputs_only)
+
+    def _described(self, y_pred: Any, terms: list[Ranked], outputs_only: bool = False) -> Description:
         for_losses = self._shares_labels and not outputs_only
-        return describe(y_pred, losses, masks=for_losses, logits=for_losses and self._reads_logits)
+        return describe(y_pred, terms, masks=for_losses, logits=for_losses and self._reads_logits)
 
     def _forward_backward(
         self, signature: Signature, flat: tuple[Any, ...], respond: Callable[..., Any]
     ) -> Backward:
         # In front of the tape: behind it, a tensor that nobody reads would get a gradient of zeros.
         smashed = share_rows(signature.smashed(flat))
-        wanted = [at for at, each in enumerate(smashed) if each.dtype.is_floating]
-        if not signature.wants_cut_gradients:
-            wanted = []
-        with tf.GradientTape() as tape:
-            tape.watch([smashed[at] for at in wanted])
+        wanted = [each for each in smashed if each.dtype.is_floating and signature.wants_cut_gradients]
+        tape = Tape()
+        with tape:
+            tape.watch(wanted)
             y_pred = self._forward(signature, smashed, training=True)
-            parts = self._loss_parts(signature, flat, y_pred)
-            total = [self.optimizer.scale_loss(each) for each in parts]
-        structure, outputs, tensors = self._describe(y_pred)
-        sources = [*(smashed[at] for at in wanted), *self.model.trainable_variables]
+            terms = self._losses()
+            data, own, parts = self._loss_parts(signature, flat, y_pred, terms)
+        structure, outputs, tensors = self._described(y_pred, terms)
+        variables = [each.value for each in self.model.trainable_variables]
         if self._shares_labels:
-            gradients = tape.gradient(total, sources)
+            roots = roots_of(data, own)
         else:
+            behind = signature.shadow
             graded = [tree.flatten(y_pred)[at] for at in signature.graded]
             received = self._place.ask(respond, tensors, graded)
-            gradients = pulled_gradients(tape, list(zip(graded, received, strict=True)), total, sources)
+            keys = tape.cast(behind, tree.flatten(y_pred), lambda place, _: received[place])
+            theirs = [(rank, keys[number]) for rank, number in behind.terms if number is not None]
+            roots = roots_of(None if behind.data is None else keys[behind.data], [*theirs, *own])
             tensors = []  # They have been sent.
-        cut, own = gradients[: len(wanted)], gradients[len(wanted) :]
-        for at, gradient in zip(wanted, cut, strict=True):
-            # None, not zeros, where the loss does not depend on it: an optimizer tells them apart.
-            if gradient is not None:
-                outputs.append(Output.of("cut_gradient", gradient, at))
-                tensors.append(gradient)
-        return Backward(structure, outputs, tensors, own, parts)
+        found = tape.pull(roots, apart=wanted, sources=[*wanted, *variables])
+        shadow, leaves = Shadow(), []
+        if wanted:
+            seen = own if self._shares_labels else terms
+            shadow, leaves = tape.shadow(found, smashed, data, seen, tree.flatten(y_pred))
+        outputs += [Output.of("cut_gradient", leaf.tensor, leaf.number) for leaf in leaves]
+        tensors += [leaf.tensor for leaf in leaves]
+        return Backward(structure, outputs, tensors, [found.of(each) for each in variables], shadow, parts)
 
-    def _loss_parts(self, signature: Signature, flat: tuple[Any, ...], y_pred: Any) -> list[Any]:
+    def _loss_parts(
+        self, signature: Signature, flat: tuple[Any, ...], y_pred: Any, terms: list[Ranked]
+    ) -> tuple[Any, list[Ranked], list[Any]]:
         """The summands whose gradients are this part's: the data's loss and the body's own terms.
 
         Their sum is never formed here: its derivative by each of them is 1, and the caller adds
         them up in the whole model's order.
+
+        Returns:
+            The data's loss and the ranked terms, scaled as the optimizer wants them; and all of them unscaled.
         """
-        own = [self.model._aggregate_additional_loss(term) for _, term in self._losses()]
+        own = [(rank, self.model._aggregate_additional_loss(term)) for rank, term in terms]
         loss = self.model._compile_loss
-        if loss is None:
-            return own
-        labels, sample_weight = signature.targets(flat)
-        data = loss(labels, y_pred, sample_weight)
-        return own if data is None else [data, *own]
+        data = None
+        if loss is not None:
+            labels, sample_weight = signature.targets(flat)
+            data = loss(labels, y_pred, sample_weight)
+        scale = self.optimizer.scale_loss
+        parts = [*([] if data is None else [data]), *(each for _, each in own)]
+        return None if data is None else scale(data), [(rank, scale(each)) for rank, each in own], parts
 
     def _apply(self, gradients: list[Any]) -> None:
         variables = self.model.trainable_variables

@@ -8,6 +8,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from keras_split.segment.shadow import Shadow
+
 Shape = tuple[int | None, ...] | None
 
 
@@ -71,8 +73,10 @@ class Signature:
         labels: From the flat labels to the nest that the loss expects.
         sample_weight: Likewise, possibly to None.
         wants_cut_gradients: Whether anything in front of the cut is trained.
-        graded: In label-free steps, the places of the outputs whose gradients the caller will send.
-            A loss need not depend on every output, and no gradient is not a gradient of zeros.
+        graded: In label-free steps, for each gradient that the caller will send the place of its output. A
+            loss need not depend on every output, and no gradient is not a gradient of zeros; of one with
+            several readers there are several.
+        shadow: In label-free steps, the caller's operations behind the outputs.
     """
 
     inputs: tuple[Input, ...]
@@ -80,6 +84,7 @@ class Signature:
     sample_weight: Callable[[list[Any]], Any] = lambda flat: flat[0] if flat else None
     wants_cut_gradients: bool = True
     graded: tuple[int, ...] = ()
+    shadow: Shadow = Shadow()
 
     def smashed(self, flat: tuple[Any, ...]) -> list[Any]:
         """The frontier tensors among the values, and behind them the logits."""

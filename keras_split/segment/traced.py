@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras import tree
 
 from keras_split.segment.placement import Mirrored, Single
+from keras_split.segment.shadow import Shadow
 from keras_split.segment.signature import Output, Signature
 
 Ranked = tuple[tuple[int, ...], Any]
@@ -48,6 +49,7 @@ class TracedInference:
         self._place = place
         self._function = place.traced(infer, specs)
         self.structure, self.outputs = described[0]
+        self.shadow = Shadow()
         # Also for what is too little to be shared by several devices.
         self._single = Single()
         self._alone = self._function
@@ -102,6 +104,7 @@ class Backward(NamedTuple):
         outputs: What the reply holds.
         reply: Its tensors, except those that were sent in the midst of the step.
         gradients: Of the part's own variables.
+        shadow: What the caller needs to know of the operations that all this came from.
         losses: The summands of the loss. No client reads their values; but TensorFlow rewrites a graph
             in which they are not computed into another one than the unsplit model's.
     """
@@ -110,6 +113,7 @@ class Backward(NamedTuple):
     outputs: list[Output]
     reply: list[Any]
     gradients: list[Any]
+    shadow: Shadow
     losses: list[Any]
 
 
@@ -141,20 +145,20 @@ class TracedStep:
         signature: Signature,
         place: Single | Mirrored,
     ):
-        described: list[tuple[Any, list[Output]]] = []
+        described: list[tuple[Any, list[Output], Shadow]] = []
         self.losses: list[Any] = []
         self._caller: Any = None
         self._place = place
 
         def step(*flat: Any) -> list[Any]:
             found = forward_backward(flat, self._respond)
-            described.append((found.structure, found.outputs))
+            described.append((found.structure, found.outputs, found.shadow))
             place.hand_over(self._hand_over, found.reply, before=lambda: update(found.gradients))
             # A graph that returns nothing at all would be rewritten in another way, again.
             return [*found.losses, tf.zeros(())] if place.answers_early else found.reply
 
         self._function = place.traced(step, [each.spec for each in signature.inputs])
-        self.structure, self.outputs = described[0]
+        self.structure, self.outputs, self.shadow = described[0]
 
     def __call__(self, values: Sequence[np.ndarray], caller: Caller) -> None:
         """Computes a step for a caller. Not thread-safe."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import ml_dtypes
@@ -18,7 +18,7 @@ from keras_split.codec import (
 )
 from keras_split.digest import digest_of
 from keras_split.errors import ProtocolError
-from keras_split.segment import Input, Output, Signature
+from keras_split.segment import Input, Shadow, Signature, TracedInference, TracedStep
 
 _INPUT_ROLES = {
     pb.SMASHED: "smashed",
@@ -66,14 +66,16 @@ def read_signature(request: pb.PrepareRequest, topology: dict[str, Any], limits:
         sample_weight=lambda flat: _nested(flat, request.sample_weight_structure),
         wants_cut_gradients=request.wants_cut_gradients,
         graded=tuple(request.graded),
+        shadow=Shadow.from_text(request.shadow, _returned(topology), len(request.graded)),
     )
 
 
-def write_outputs(structure: Any, outputs: Iterable[Output], name: str) -> pb.PrepareReply:
+def write_outputs(traced: TracedStep | TracedInference, name: str) -> pb.PrepareReply:
     """Tells a client what its replies will hold."""
     return pb.PrepareReply(
         signature=name,
-        outputs_structure=flatten_structure(structure)[1],
+        outputs_structure=flatten_structure(traced.structure)[1],
+        shadow=traced.shadow.to_text(),
         outputs=[
             pb.TensorSpec(
                 role=_OUTPUT_ROLES[each.role],
@@ -82,7 +84,7 @@ def write_outputs(structure: Any, outputs: Iterable[Output], name: str) -> pb.Pr
                 index=each.index,
                 rank=each.rank,
             )
-            for each in outputs
+            for each in traced.outputs
         ],
     )
 
@@ -126,12 +128,17 @@ def _check_logits(logits: list[Input], frontier: list[dict[str, Any]]) -> None:
 
 def _check_mode(inputs: tuple[Input, ...], graded: Sequence[int], topology: dict[str, Any]) -> None:
     """Labels belong to label sharing, gradients of outputs to the other mode."""
-    returned = topology["second_frontier"][: len(topology["second_frontier"]) - topology["kept"]]
+    returned = topology["second_frontier"][: _returned(topology)]
     if topology["second_cut"] and len(inputs) != len(topology["frontier"]):
         raise ProtocolError("Labels were announced to a server that must not see them.")
     floats = {at for at, each in enumerate(returned) if "float" in each["dtype"]}
-    if not floats.issuperset(graded) or list(graded) != sorted(set(graded)):
+    if not floats.issuperset(graded):
         raise ProtocolError("Gradients were announced for outputs that this model's body does not have.")
+
+
+def _returned(topology: dict[str, Any]) -> int:
+    """How many of the body's tensors the tail reads."""
+    return len(topology["second_frontier"]) - topology["kept"]
 
 
 def _check_frontier(given: Input, expected: dict[str, Any]) -> None:

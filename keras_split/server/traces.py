@@ -73,7 +73,7 @@ class Traces:
         signature = read_signature(request, self._topology, self._options.limits)
         with self._numerics.applied():
             traced = self._compiled(request.mode, signature)
-        return signature, traced, write_outputs(traced.structure, traced.outputs, name)
+        return signature, traced, write_outputs(traced, name)
 
     def _compiled(self, mode: int, signature: Signature) -> TracedStep | TracedInference:
         if mode == pb.TRAIN:

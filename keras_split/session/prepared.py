@@ -18,7 +18,7 @@ from keras_split.codec import (
     unflatten_structure,
 )
 from keras_split.errors import ProtocolError
-from keras_split.segment import Input, Output
+from keras_split.segment import Input, Output, Shadow
 
 # Of shapes; how much may be sent is for each session to say.
 _LIMITS = Limits()
@@ -48,7 +48,8 @@ class Exchange:
         labels: Nest of label specs; None outside training.
         sample_weight: Nest of sample-weight specs.
         wants_cut_gradients: Whether anything in the head is trained.
-        graded: In label-free training, the places of the outputs whose gradients will be sent.
+        graded: In label-free training, for each gradient that will be sent the place of its output.
+        shadow: Likewise, the operations behind the outputs.
     """
 
     mode: str
@@ -57,6 +58,7 @@ class Exchange:
     sample_weight: Any = None
     wants_cut_gradients: bool = False
     graded: tuple[int, ...] = ()
+    shadow: Shadow = Shadow()
 
     def request(self, model: str, digest: str) -> pb.PrepareRequest:
         """As the wire has it."""
@@ -71,6 +73,7 @@ class Exchange:
             sample_weight_structure=weights_structure,
             wants_cut_gradients=self.wants_cut_gradients,
             graded=self.graded,
+            shadow=self.shadow.to_text() if self.graded else "",
         )
 
 
@@ -82,12 +85,14 @@ class Prepared:
         signature: The server's name for it.
         outputs: The tensors of a reply, in order.
         structure: How the outputs among them nest: a nest of their places.
+        shadow: The server's operations.
         exchange: What it was prepared from, for a server that has been restarted since.
     """
 
     signature: str
     outputs: tuple[Output, ...]
     structure: Any
+    shadow: Shadow
     exchange: Exchange
 
     @classmethod
@@ -101,7 +106,9 @@ class Prepared:
         _check_cut_gradients(outputs, exchange.smashed)
         count = _count_outputs(outputs)
         structure = unflatten_structure(range(count), reply.outputs_structure)
-        return cls(reply.signature, outputs, structure, exchange)
+        leaves = sum(each.role == "cut_gradient" for each in outputs)
+        shadow = Shadow.from_text(reply.shadow, len(exchange.smashed), leaves)
+        return cls(reply.signature, outputs, structure, shadow, exchange)
 
     @property
     def forwarded(self) -> tuple[Output, ...]:

@@ -193,7 +193,7 @@ class JoinReply(_message.Message):
     def __init__(self, peer: _Optional[_Union[Peer, _Mapping]] = ..., model: _Optional[str] = ..., topology_json: _Optional[str] = ..., topology_digest: _Optional[str] = ..., settings_json: _Optional[str] = ..., accepts_settings: bool = ..., version: _Optional[int] = ..., body_json: _Optional[str] = ..., max_message_bytes: _Optional[int] = ...) -> None: ...
 
 class PrepareRequest(_message.Message):
-    __slots__ = ("model", "topology_digest", "mode", "inputs", "labels_structure", "sample_weight_structure", "wants_cut_gradients", "graded")
+    __slots__ = ("model", "topology_digest", "mode", "inputs", "labels_structure", "sample_weight_structure", "wants_cut_gradients", "graded", "shadow")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TOPOLOGY_DIGEST_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
@@ -202,6 +202,7 @@ class PrepareRequest(_message.Message):
     SAMPLE_WEIGHT_STRUCTURE_FIELD_NUMBER: _ClassVar[int]
     WANTS_CUT_GRADIENTS_FIELD_NUMBER: _ClassVar[int]
     GRADED_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_FIELD_NUMBER: _ClassVar[int]
     model: str
     topology_digest: str
     mode: Mode
@@ -210,17 +211,20 @@ class PrepareRequest(_message.Message):
     sample_weight_structure: str
     wants_cut_gradients: bool
     graded: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, model: _Optional[str] = ..., topology_digest: _Optional[str] = ..., mode: _Optional[_Union[Mode, str]] = ..., inputs: _Optional[_Iterable[_Union[TensorSpec, _Mapping]]] = ..., labels_structure: _Optional[str] = ..., sample_weight_structure: _Optional[str] = ..., wants_cut_gradients: bool = ..., graded: _Optional[_Iterable[int]] = ...) -> None: ...
+    shadow: str
+    def __init__(self, model: _Optional[str] = ..., topology_digest: _Optional[str] = ..., mode: _Optional[_Union[Mode, str]] = ..., inputs: _Optional[_Iterable[_Union[TensorSpec, _Mapping]]] = ..., labels_structure: _Optional[str] = ..., sample_weight_structure: _Optional[str] = ..., wants_cut_gradients: bool = ..., graded: _Optional[_Iterable[int]] = ..., shadow: _Optional[str] = ...) -> None: ...
 
 class PrepareReply(_message.Message):
-    __slots__ = ("signature", "outputs", "outputs_structure")
+    __slots__ = ("signature", "outputs", "outputs_structure", "shadow")
     SIGNATURE_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_STRUCTURE_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_FIELD_NUMBER: _ClassVar[int]
     signature: str
     outputs: _containers.RepeatedCompositeFieldContainer[TensorSpec]
     outputs_structure: str
-    def __init__(self, signature: _Optional[str] = ..., outputs: _Optional[_Iterable[_Union[TensorSpec, _Mapping]]] = ..., outputs_structure: _Optional[str] = ...) -> None: ...
+    shadow: str
+    def __init__(self, signature: _Optional[str] = ..., outputs: _Optional[_Iterable[_Union[TensorSpec, _Mapping]]] = ..., outputs_structure: _Optional[str] = ..., shadow: _Optional[str] = ...) -> None: ...
 
 class Begin(_message.Message):
     __slots__ = ("model", "client", "topology_digest", "turn", "member")

@@ -1,0 +1,1 @@
+"""Random models, cut at random places and trained whole and split: `python -m graphs`."""
