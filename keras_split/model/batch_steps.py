@@ -81,10 +81,10 @@ class BatchSteps(Persistent):
         seen = tail.seen(self._data_loss, *data[1:])
         known = {"graded": seen.graded, "behind": seen.shadow, **self._wanted(volatile)}
         reply, prepared = self._bridge.forward(sent.smashed, **known)
-        inputs = tail.inputs(reply.outputs, sent.kept, sent.logits)
+        inputs = tail.inputs(reply, sent.kept, sent.logits)
         returned = inputs[: tail.returned]
         cut: list[Reply] = []
-        arrive = head.arriving(lambda: cut[0].cut_gradients)
+        arrive = head.arriving(lambda: cut[0])
         tape.cast(reply.shadow, head.smashed, arrive, _standing_for(reply, returned))
         for copy, original in zip(inputs[tail.returned :], head.kept, strict=True):
             tape.copied(copy, original, partial(head.among_all, tensor=original))
@@ -158,7 +158,7 @@ class BatchSteps(Persistent):
         )
         outputs = reply.outputs
         if self._tail is not None:
-            read = self._tail.inputs(outputs, made.kept, made.logits)
+            read = self._tail.inputs(reply, made.kept, made.logits)
             outputs = self._tail.run(read, made.logits, training=False)
         if self._mode == "test":
             self._halves.add_losses(self, reply.loss_terms)

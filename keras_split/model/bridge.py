@@ -13,7 +13,7 @@ from keras import tree
 
 from keras_split.errors import ProtocolError, SplitError
 from keras_split.model.reply import Reply, read_reply
-from keras_split.segment import Input, Output, Shadow, writes_after
+from keras_split.segment import Input, Output, Shadow, name_of, writes_after
 from keras_split.session import Exchange, Prepared, Session
 
 
@@ -281,7 +281,8 @@ def _spec(role: str, tensor: Any, index: int = 0) -> Input | None:
         )
     tensor = tf.convert_to_tensor(tensor)
     shape = None if tensor.shape.rank is None else tuple(tensor.shape)
-    return Input(role, shape, tensor.dtype.name, index)
+    name = name_of(tensor) if role in ("smashed", "logits") else ""
+    return Input(role, shape, tensor.dtype.name, index, name)
 
 
 def _specs(smashed: Sequence[Any], logits: Mapping[int, Any]) -> tuple[Input, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from keras_split.model.labelled import Labelled
@@ -53,7 +54,7 @@ class Pulled:
         if not variables:
             return []
         theirs = reply.shadow
-        keys = self.tape.cast(theirs, self.smashed, self.arriving(lambda: reply.cut_gradients))
+        keys = self.tape.cast(theirs, self.smashed, self.arriving(lambda: reply))
         terms = [(rank, keys[number]) for rank, number in theirs.terms if number is not None]
         data = None if theirs.data is None else keys[theirs.data]
         return self.gradients(variables, roots_of(data, [*terms, *self.local]))
@@ -65,13 +66,14 @@ class Pulled:
         found = self.tape.pull(roots, sources=values, added={key_of(t): f for t, f in added})
         return [(found.of(each), variable) for each, variable in zip(values, variables, strict=True)]
 
-    def arriving(self, gradients: Callable[[], Sequence[Any]]) -> Callable[[int, Any], Any]:
+    def arriving(self, reply: Callable[[], Reply]) -> Callable[[int, Any], Any]:
         """Takes gradients from the other party, each of which may be one of several tensors."""
         taken: dict[int, Any] = {}
 
         def arrive(place: int, tensor: Any) -> Any:
             if place not in taken:
-                taken[place] = self.among_all(gradients()[place], tensor, arrived)
+                gradient, name = reply().cut_gradients[place], reply().shadow.names[place]
+                taken[place] = self.among_all(gradient, tensor, partial(arrived, name=name))
             return taken[place]
 
         return arrive

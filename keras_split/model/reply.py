@@ -21,6 +21,7 @@ class Reply:
 
     Args:
         outputs: Nested as the whole model returns them, with logits and masks attached.
+        names: Of the operations that made the outputs.
         loss_terms: The body's, with their ranks.
         cut_gradients: In the order in which they came.
         shadow: The server's operations, which say whose gradients these are.
@@ -28,6 +29,7 @@ class Reply:
     """
 
     outputs: Any
+    names: list[str] = field(default_factory=list)
     loss_terms: Ranked = field(default_factory=list)
     cut_gradients: list[Any] = field(default_factory=list)
     shadow: Shadow = Shadow()
@@ -51,6 +53,7 @@ def read_reply(prepared: Prepared, specs: Sequence[Output], tensors: list[Any], 
         tensor = tf.ensure_shape(tensor, spec.shape)
         if spec.role == "output":
             flat[spec.index] = tensor
+            reply.names.append(spec.name)
         elif spec.role == "logits":
             # Where Keras' cross-entropies look for them.
             flat[spec.index]._keras_logits = tensor

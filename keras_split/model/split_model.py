@@ -27,6 +27,7 @@ from keras_split.model.ownership import Ownership
 from keras_split.model.settings import common_settings
 from keras_split.model.tail import Tail
 from keras_split.partition import Part, partition
+from keras_split.segment import named_as
 from keras_split.session import Timeouts
 
 
@@ -102,10 +103,12 @@ class SplitModel(BatchSteps):
         self._convert_input_args = False
         self._allow_non_tensor_positional_args = True
         self.supports_jit = False
-        self.head = head.model
+        self.head = named_as(topology["name"], head.model)
         self.tail = None if tail is None else tail.model
         self.output_names = list(topology["output_names"])
-        self._tail = None if tail is None else Tail(tail, topology["second_frontier"], topology["kept"])
+        self._tail = None
+        if tail is not None:
+            self._tail = Tail(tail, topology["second_frontier"], topology["kept"], topology["name"])
         self._halves = Halves(head, tail, topology, connection)
         self._bridge = Bridge(self._halves.session)
         self._mode = "predict"

@@ -8,12 +8,15 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 from keras import tree
 
+from keras_split.model.reply import Reply
 from keras_split.partition import Part
 from keras_split.segment import (
     Shadow,
     call_with_masks,
     give_logits,
     logits_beside,
+    name_of,
+    named_as,
     seen_behind,
     share_rows,
     takes_masks,
@@ -40,20 +43,22 @@ class Tail:
         second_frontier: What it reads, as the topology describes it: first the body's, then the
             head's tensors.
         kept: How many are the head's.
+        whole: The whole model's name.
 
     Attributes:
         returned: How many are the body's.
     """
 
-    def __init__(self, part: Part, second_frontier: list[dict[str, Any]], kept: int):
+    def __init__(self, part: Part, second_frontier: list[dict[str, Any]], kept: int, whole: str):
         self.part = part
-        takes_masks(part.model)
+        named_as(whole, takes_masks(part.model))
         self._described = second_frontier
         self.returned = len(second_frontier) - kept
 
-    def inputs(self, returned: Any, kept: Sequence[Any], logits: Mapping[int, Any]) -> list[Any]:
+    def inputs(self, reply: Reply, kept: Sequence[Any], logits: Mapping[int, Any]) -> list[Any]:
         """The second frontier, of the server's tensors and the head's own, and behind it the logits."""
-        return share_rows([*tree.flatten(returned), *kept, *logits.values()])
+        own = [*kept, *logits.values()]
+        return share_rows([*tree.flatten(reply.outputs), *own], [*reply.names, *map(name_of, own)])
 
     def run(self, inputs: list[Any], owners: Iterable[int] = (), *, training: bool) -> Any:
         """The model's outputs.

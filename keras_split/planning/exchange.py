@@ -71,6 +71,7 @@ def _segment(parts: Partition, targets: Targets) -> Segment:
         parts.body.losses,
         parts.sections.frontier.masks,
         parts.output_names,
+        parts.whole.name,
         shares_labels=parts.tail is None,
     )
     # The bytes do not depend on the optimizer, and this one has no slots that would take memory.

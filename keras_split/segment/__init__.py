@@ -1,12 +1,13 @@
 """One party's part of a model, run for a remote caller: forward, backward, step, inference."""
 
 from keras_split.segment.masks import call_with_masks, takes_masks
+from keras_split.segment.names import name_of, named, named_as
 from keras_split.segment.passed import give_logits, logits_beside
 from keras_split.segment.placement import Mirrored, Single, placement, writes_after
 from keras_split.segment.release import release
 from keras_split.segment.rows import share_rows
 from keras_split.segment.segment import Segment, Settings
-from keras_split.segment.shadow import Shadow
+from keras_split.segment.shadow import Shadow, known_name
 from keras_split.segment.signature import Input, Output, Signature
 from keras_split.segment.tape import Tape, arrived, key_of, roots_of, seen_behind, shaped_like
 from keras_split.segment.traced import Caller, TracedInference, TracedStep
@@ -30,7 +31,11 @@ __all__ = [
     "call_with_masks",
     "give_logits",
     "key_of",
+    "known_name",
     "logits_beside",
+    "name_of",
+    "named",
+    "named_as",
     "placement",
     "release",
     "roots_of",

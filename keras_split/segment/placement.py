@@ -39,17 +39,20 @@ class Single:
         del roles
         return list(values)
 
-    def ask(self, respond: Callable[..., Any], tensors: list[Any], wanted: Sequence[Any]) -> list[Any]:
+    def ask(
+        self, respond: Callable[..., Any], tensors: list[Any], wanted: Sequence[Any], names: Sequence[str]
+    ) -> list[Any]:
         """Gives tensors away from within a step's graph, and goes on with what comes in return.
 
         Args:
             respond: Gets arrays, and returns as many as are wanted.
             tensors: What to give.
             wanted: Symbolic tensors of the shapes and dtypes that are to come.
+            names: Of the operations that make these elsewhere.
         """
         found = tf.numpy_function(respond, tensors, [each.dtype for each in wanted])
         received = tree.flatten(found) if wanted else []
-        return [arrived(each, like) for each, like in zip(received, wanted, strict=True)]
+        return [arrived(*each) for each in zip(received, wanted, names, strict=True)]
 
     def hand_over(self, receive: Callable[..., None], tensors: list[Any], before: Callable[[], None]) -> None:
         """Gives a step's reply away from within its graph, before any variable is updated."""
@@ -106,13 +109,15 @@ class Mirrored:
             for parts, role in zip(local, roles, strict=True)
         ]
 
-    def ask(self, respond: Callable[..., Any], tensors: list[Any], wanted: Sequence[Any]) -> list[Any]:
+    def ask(
+        self, respond: Callable[..., Any], tensors: list[Any], wanted: Sequence[Any], names: Sequence[str]
+    ) -> list[Any]:
         """Refused: in the midst of a step there is no joining of what the replicas have.
 
         Raises:
             Refused: Always.
         """
-        del respond, tensors, wanted
+        del respond, tensors, wanted, names
         raise Refused("A label-free model is served on one device. Leave `--strategy mirrored` out.")
 
     def hand_over(self, receive: Callable[..., None], tensors: list[Any], before: Callable[[], None]) -> None:

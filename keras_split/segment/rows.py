@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
+from keras_split.segment.names import named
 
-def share_rows(tensors: list[Any]) -> list[Any]:
+
+def share_rows(tensors: list[Any], names: Sequence[str]) -> list[Any]:
     """The same values, known to agree in their first dimension.
 
     In the unsplit model all of them come from one batch, and TensorFlow may fuse an addition of two of
@@ -17,6 +20,7 @@ def share_rows(tensors: list[Any]) -> list[Any]:
 
     Args:
         tensors: Any mixture of dtypes and ranks; those of a dtype are joined.
+        names: Of the operations that made them, which those that make them here get too.
     """
     groups: dict[Any, list[int]] = {}
     for at, tensor in enumerate(tensors):
@@ -27,7 +31,7 @@ def share_rows(tensors: list[Any]) -> list[Any]:
         if len(places) > 1:
             for at, tensor in zip(places, _joined([tensors[at] for at in places]), strict=True):
                 shared[at] = tensor
-    return shared
+    return [named(tensor, name) for tensor, name in zip(shared, names, strict=True)]
 
 
 def _joined(tensors: list[Any]) -> list[Any]:

@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras import tree
 
 from keras_split.segment.masks import call_with_masks, takes_masks
+from keras_split.segment.names import named_as
 from keras_split.segment.passed import give_logits
 from keras_split.segment.placement import Mirrored, Single
 from keras_split.segment.reading import reads_logits
@@ -55,6 +56,7 @@ class Segment:
         output_names: The whole model's output names, by which losses may be given.
         shares_labels: Whether this part ends with the model's outputs and gets the labels. If not, its
             steps ask for the gradients of its outputs (paper, section 3.6).
+        whole: The whole model's name.
         place: Where to compute.
     """
 
@@ -64,11 +66,12 @@ class Segment:
         losses: RankedLosses,
         masks: list[int | None],
         output_names: list[str],
+        whole: str,
         place: Single | Mirrored | None = None,
         *,
         shares_labels: bool = True,
     ):
-        self.model = takes_masks(model)
+        self.model = named_as(whole, takes_masks(model))
         self._shares_labels = shares_labels
         self._reads_logits = True
         self.optimizer: Any = None
@@ -98,7 +101,9 @@ class Segment:
     ) -> TracedInference:
         """Compiles inference; `outputs_only` leaves away what only losses need."""
         return TracedInference(
-            forward=lambda smashed: self._forward(signature, share_rows(smashed), training=False),
+            forward=lambda smashed: self._forward(
+                signature, share_rows(smashed, signature.names), training=False
+            ),
             describe=lambda y_pred: self._describe(y_pred, outputs_only),
             signature=signature,
             place=self._place,
@@ -151,7 +156,7 @@ class Segment:
         self, signature: Signature, flat: tuple[Any, ...], respond: Callable[..., Any]
     ) -> Backward:
         # In front of the tape: behind it, a tensor that nobody reads would get a gradient of zeros.
-        smashed = share_rows(signature.smashed(flat))
+        smashed = share_rows(signature.smashed(flat), signature.names)
         wanted = [each for each in smashed if each.dtype.is_floating and signature.wants_cut_gradients]
         tape = Tape()
         with tape:
@@ -166,7 +171,7 @@ class Segment:
         else:
             behind = signature.shadow
             graded = [tree.flatten(y_pred)[at] for at in signature.graded]
-            received = self._place.ask(respond, tensors, graded)
+            received = self._place.ask(respond, tensors, graded, behind.names)
             keys = tape.cast(behind, tree.flatten(y_pred), lambda place, _: received[place])
             theirs = [(rank, keys[number]) for rank, number in behind.terms if number is not None]
             roots = roots_of(None if behind.data is None else keys[behind.data], [*theirs, *own])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,8 +13,15 @@ from keras_split.errors import ProtocolError
 _MAX_STEPS = 1 << 16
 _MAX_READS = 1 << 18
 _MAX_DEPTH = 16
+_MAX_NAME = 1024
+_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
 
 Rank = tuple[int, ...]
+
+
+def known_name(name: str) -> str:
+    """A name that another party has for an operation, if TensorFlow takes it; else none."""
+    return name if len(name) <= _MAX_NAME and _NAME.fullmatch(name) else ""
 
 
 class Leaf(NamedTuple):
@@ -56,17 +64,19 @@ class Shadow:
         data: Number of the loss of the data; None where it is not computed there from these inputs.
         terms: Ranks of the part's further loss terms, and their numbers or None.
         outputs: Numbers of the tensors that go to the other party, or None.
+        names: Of the operations that made the gradients that are sent.
     """
 
     steps: tuple[ShadowStep, ...] = ()
     data: int | None = None
     terms: tuple[tuple[Rank, int | None], ...] = ()
     outputs: tuple[int | None, ...] = ()
+    names: tuple[str, ...] = ()
 
     def to_text(self) -> str:
         """JSON, for the wire."""
         steps = [[step.reads, step.makes, step.gives] for step in self.steps]
-        return json.dumps([steps, self.data, self.terms, self.outputs], separators=(",", ":"))
+        return json.dumps([steps, self.data, self.terms, self.outputs, self.names], separators=(",", ":"))
 
     @classmethod
     def from_text(cls, text: str, inputs: int, leaves: int) -> Shadow:
@@ -100,12 +110,15 @@ class _Reader:
         self._reads = 0
 
     def read(self, value: Any) -> Shadow:
-        steps, data, terms, outputs = value
+        steps, data, terms, outputs, names = value
         if len(steps) > _MAX_STEPS:
             raise ValueError
         found = tuple(self._step(*each) for each in steps)
         ranked = tuple((self._rank(rank), self._number(number)) for rank, number in terms)
-        return Shadow(found, self._number(data), ranked, tuple(map(self._number, outputs)))
+        if len(names) != self._leaves or not all(type(each) is str for each in names):
+            raise ValueError
+        known = tuple(map(known_name, names))
+        return Shadow(found, self._number(data), ranked, tuple(map(self._number, outputs)), known)
 
     def _step(self, reads: Any, makes: Any, gives: Any) -> ShadowStep:
         self._reads += len(reads)

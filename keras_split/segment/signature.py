@@ -24,12 +24,14 @@ class Input:
             a variable one, and the last bit shows it.
         dtype: NumPy name.
         index: Of logits, the place of the frontier tensor that they belong to.
+        name: Of the operation that made it there.
     """
 
     role: str
     shape: Shape
     dtype: str
     index: int = 0
+    name: str = ""
 
     @property
     def spec(self) -> tf.TensorSpec:
@@ -47,6 +49,7 @@ class Output:
         dtype: NumPy name.
         index: Which output or frontier tensor it belongs to.
         rank: Of a loss term, its place in the whole model's sum.
+        name: Of the operation that made it.
     """
 
     role: str
@@ -54,13 +57,15 @@ class Output:
     dtype: str
     index: int = 0
     rank: tuple[int, ...] = ()
+    name: str = ""
 
     @classmethod
     def of(cls, role: str, tensor: Any, index: int = 0, rank: tuple[int, ...] = ()) -> Output:
         """Describes a symbolic tensor."""
         dims = tensor.shape.rank
         shape = None if dims is None else tuple(tensor.shape)
-        return cls(role, shape, tensor.dtype.name, index, rank)
+        name = tensor.op.name if role == "output" and tf.inside_function() else ""
+        return cls(role, shape, tensor.dtype.name, index, rank, name)
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,11 @@ class Signature:
     wants_cut_gradients: bool = True
     graded: tuple[int, ...] = ()
     shadow: Shadow = Shadow()
+
+    @property
+    def names(self) -> list[str]:
+        """Of the operations that made the smashed tensors."""
+        return [each.name for role in ("smashed", "logits") for each in self.inputs if each.role == role]
 
     def smashed(self, flat: tuple[Any, ...]) -> list[Any]:
         """The frontier tensors among the values, and behind them the logits."""

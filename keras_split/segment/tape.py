@@ -23,6 +23,7 @@ from tensorflow.python.eager import backprop, execute, record
 from tensorflow.python.framework import ops
 from tensorflow.python.ops import default_gradient
 
+from keras_split.segment.names import name_of
 from keras_split.segment.shadow import Leaf, Shadow, ShadowStep
 
 Key = Any
@@ -219,7 +220,8 @@ class Tape:
             count += len(step.makes)
         find: Callable[[Any], int | None] = lambda each: None if each is None else numbers.get(key_of(each))
         ranked = tuple((rank, find(each)) for rank, each in terms)
-        return Shadow(tuple(steps), find(data), ranked, tuple(map(find, outputs))), trees.leaves
+        names = tuple(name_of(leaf.tensor) for leaf in trees.leaves)
+        return Shadow(tuple(steps), find(data), ranked, tuple(map(find, outputs)), names), trees.leaves
 
 
 def seen_behind(
@@ -251,7 +253,7 @@ def roots_of(data: Key | None, terms: Sequence[tuple[Rank, Key]]) -> list[tuple[
     return [(each if isinstance(each, tuple) else key_of(each), _one(each)) for each in summands]
 
 
-def arrived(gradient: Any, tensor: Any) -> Any:
+def arrived(gradient: Any, tensor: Any, name: str = "") -> Any:
     """A gradient of a tensor that came from elsewhere, as if it had been computed here.
 
     It is copied into memory of TensorFlow's own. A sum of gradients is built in the memory of the first
@@ -261,13 +263,16 @@ def arrived(gradient: Any, tensor: Any) -> Any:
     Args:
         gradient: As it came.
         tensor: Whose gradient it is; of the same shape.
+        name: Of the operation that made it. TensorFlow adds up in the order of names.
     """
-    return shaped_like(tf.raw_ops.DeepCopy(x=gradient), tensor)
+    with tf.name_scope(""):
+        own = tf.raw_ops.DeepCopy(x=gradient, name=name or None)
+        return shaped_like(own, tensor, name)
 
 
-def shaped_like(gradient: Any, tensor: Any) -> Any:
+def shaped_like(gradient: Any, tensor: Any, name: str = "") -> Any:
     """The same gradient, of which TensorFlow knows that it has a tensor's shape."""
-    known = tf.reshape(gradient, tf.shape(tensor))
+    known = tf.reshape(gradient, tf.shape(tensor), name=name or None)
     known.set_shape(tensor.shape)
     return known
 

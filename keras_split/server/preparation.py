@@ -18,7 +18,7 @@ from keras_split.codec import (
 )
 from keras_split.digest import digest_of
 from keras_split.errors import ProtocolError
-from keras_split.segment import Input, Shadow, Signature, TracedInference, TracedStep
+from keras_split.segment import Input, Shadow, Signature, TracedInference, TracedStep, known_name
 
 _INPUT_ROLES = {
     pb.SMASHED: "smashed",
@@ -83,6 +83,7 @@ def write_outputs(traced: TracedStep | TracedInference, name: str) -> pb.Prepare
                 dims=[-1 if size is None else size for size in each.shape or ()],
                 index=each.index,
                 rank=each.rank,
+                name=each.name,
             )
             for each in traced.outputs
         ],
@@ -113,7 +114,8 @@ def _read_input(spec: pb.TensorSpec, limits: Limits) -> Input:
     if any(size == 0 or size < -1 or size > limits.max_dimension for size in spec.dims):
         raise ProtocolError(f"A tensor of shape {list(spec.dims)} cannot be prepared for.")
     shape = tuple(None if size == -1 else size for size in spec.dims)
-    return Input(_INPUT_ROLES[spec.role], shape, from_wire_dtype(spec.dtype).name, spec.index)
+    name = known_name(spec.name)
+    return Input(_INPUT_ROLES[spec.role], shape, from_wire_dtype(spec.dtype).name, spec.index, name)
 
 
 def _check_logits(logits: list[Input], frontier: list[dict[str, Any]]) -> None:

@@ -18,7 +18,7 @@ from keras_split.codec import (
     unflatten_structure,
 )
 from keras_split.errors import ProtocolError
-from keras_split.segment import Input, Output, Shadow
+from keras_split.segment import Input, Output, Shadow, known_name
 
 # Of shapes; how much may be sent is for each session to say.
 _LIMITS = Limits()
@@ -186,6 +186,7 @@ def _write_input(each: Input) -> pb.TensorSpec:
         dtype=to_wire_dtype(dtype),
         dims=[-1 if size is None else size for size in each.shape],
         index=each.index,
+        name=each.name,
     )
 
 
@@ -198,4 +199,5 @@ def _read_output(spec: pb.TensorSpec) -> Output:
         raise ProtocolError(f"The server announces a tensor of shape {list(spec.dims[:9])}.")
     shape = tuple(None if size == -1 else size for size in spec.dims)
     dtype = from_wire_dtype(spec.dtype).name
-    return Output(_OUTPUT_ROLES[spec.role], shape, dtype, spec.index, tuple(spec.rank))
+    role, name = _OUTPUT_ROLES[spec.role], known_name(spec.name)
+    return Output(role, shape, dtype, spec.index, tuple(spec.rank), name)

@@ -133,18 +133,20 @@ class Tensor(_message.Message):
     def __init__(self, dtype: _Optional[_Union[DType, str]] = ..., dims: _Optional[_Iterable[int]] = ..., model: _Optional[int] = ...) -> None: ...
 
 class TensorSpec(_message.Message):
-    __slots__ = ("role", "dtype", "dims", "index", "rank")
+    __slots__ = ("role", "dtype", "dims", "index", "rank", "name")
     ROLE_FIELD_NUMBER: _ClassVar[int]
     DTYPE_FIELD_NUMBER: _ClassVar[int]
     DIMS_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
     RANK_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
     role: Role
     dtype: DType
     dims: _containers.RepeatedScalarFieldContainer[int]
     index: int
     rank: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, role: _Optional[_Union[Role, str]] = ..., dtype: _Optional[_Union[DType, str]] = ..., dims: _Optional[_Iterable[int]] = ..., index: _Optional[int] = ..., rank: _Optional[_Iterable[int]] = ...) -> None: ...
+    name: str
+    def __init__(self, role: _Optional[_Union[Role, str]] = ..., dtype: _Optional[_Union[DType, str]] = ..., dims: _Optional[_Iterable[int]] = ..., index: _Optional[int] = ..., rank: _Optional[_Iterable[int]] = ..., name: _Optional[str] = ...) -> None: ...
 
 class Peer(_message.Message):
     __slots__ = ("protocol", "package_version", "keras_version", "tensorflow_version", "fingerprint")
