@@ -81,7 +81,7 @@ class BatchSteps(Persistent):
         seen = tail.seen(self._data_loss, *data[1:])
         known = {"graded": seen.graded, "behind": seen.shadow, **self._wanted(volatile)}
         reply, prepared = self._bridge.forward(sent.smashed, **known)
-        inputs = tail.inputs(reply, sent.kept, sent.logits)
+        inputs = tail.inputs(reply, sent.smashed, sent.kept, sent.logits)
         returned = inputs[: tail.returned]
         cut: list[Reply] = []
         arrive = head.arriving(lambda: cut[0])
@@ -158,7 +158,7 @@ class BatchSteps(Persistent):
         )
         outputs = reply.outputs
         if self._tail is not None:
-            read = self._tail.inputs(reply, made.kept, made.logits)
+            read = self._tail.inputs(reply, made.smashed, made.kept, made.logits)
             outputs = self._tail.run(read, made.logits, training=False)
         if self._mode == "test":
             self._halves.add_losses(self, reply.loss_terms)

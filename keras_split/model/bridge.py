@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from keras import tree
 
 from keras_split.errors import ProtocolError, SplitError
 from keras_split.model.reply import Reply, read_reply
-from keras_split.segment import Input, Output, Shadow, name_of, writes_after
+from keras_split.segment import Input, Output, Shadow, Sight, writes_after
 from keras_split.session import Exchange, Prepared, Session
 
 
@@ -281,14 +282,18 @@ def _spec(role: str, tensor: Any, index: int = 0) -> Input | None:
         )
     tensor = tf.convert_to_tensor(tensor)
     shape = None if tensor.shape.rank is None else tuple(tensor.shape)
-    name = name_of(tensor) if role in ("smashed", "logits") else ""
-    return Input(role, shape, tensor.dtype.name, index, name)
+    return Input(role, shape, tensor.dtype.name, index)
 
 
 def _specs(smashed: Sequence[Any], logits: Mapping[int, Any]) -> tuple[Input, ...]:
-    frontier = (_spec("smashed", each) for each in smashed)
-    behind = (_spec("logits", each, at) for at, each in logits.items())
-    return tuple(spec for spec in (*frontier, *behind) if spec)
+    frontier = [_spec("smashed", each) for each in smashed]
+    behind = [_spec("logits", each, at) for at, each in logits.items()]
+    sent, sight = [*smashed, *logits.values()], Sight()
+    specs = [spec for spec in (*frontier, *behind) if spec]
+    return tuple(
+        replace(spec, name=sight.name(tensor), tie=tie)
+        for spec, tensor, tie in zip(specs, sent, sight.ties(sent), strict=True)
+    )
 
 
 def _assign(volatile: Sequence[Any], values: Sequence[np.ndarray]) -> None:

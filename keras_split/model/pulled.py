@@ -72,8 +72,9 @@ class Pulled:
 
         def arrive(place: int, tensor: Any) -> Any:
             if place not in taken:
-                gradient, name = reply().cut_gradients[place], reply().shadow.names[place]
-                taken[place] = self.among_all(gradient, tensor, partial(arrived, name=name))
+                name, tied = reply().shadow.made[place]
+                own = partial(arrived, name=name, tied=tied)
+                taken[place] = self.among_all(reply().cut_gradients[place], tensor, own)
             return taken[place]
 
         return arrive

@@ -22,6 +22,7 @@ class Reply:
     Args:
         outputs: Nested as the whole model returns them, with logits and masks attached.
         names: Of the operations that made the outputs.
+        ties: Equal, and not 0, for those that are known to have equally many rows.
         loss_terms: The body's, with their ranks.
         cut_gradients: In the order in which they came.
         shadow: The server's operations, which say whose gradients these are.
@@ -30,6 +31,7 @@ class Reply:
 
     outputs: Any
     names: list[str] = field(default_factory=list)
+    ties: list[int] = field(default_factory=list)
     loss_terms: Ranked = field(default_factory=list)
     cut_gradients: list[Any] = field(default_factory=list)
     shadow: Shadow = Shadow()
@@ -54,6 +56,7 @@ def read_reply(prepared: Prepared, specs: Sequence[Output], tensors: list[Any], 
         if spec.role == "output":
             flat[spec.index] = tensor
             reply.names.append(spec.name)
+            reply.ties.append(spec.tie)
         elif spec.role == "logits":
             # Where Keras' cross-entropies look for them.
             flat[spec.index]._keras_logits = tensor

@@ -12,10 +12,10 @@ from keras_split.model.reply import Reply
 from keras_split.partition import Part
 from keras_split.segment import (
     Shadow,
+    Sight,
     call_with_masks,
     give_logits,
     logits_beside,
-    name_of,
     named_as,
     seen_behind,
     share_rows,
@@ -55,10 +55,23 @@ class Tail:
         self._described = second_frontier
         self.returned = len(second_frontier) - kept
 
-    def inputs(self, reply: Reply, kept: Sequence[Any], logits: Mapping[int, Any]) -> list[Any]:
-        """The second frontier, of the server's tensors and the head's own, and behind it the logits."""
+    def inputs(
+        self, reply: Reply, smashed: Sequence[Any], kept: Sequence[Any], logits: Mapping[int, Any]
+    ) -> list[Any]:
+        """The second frontier, of the server's tensors and the head's own, and behind it the logits.
+
+        Args:
+            reply: With the server's.
+            smashed: What was sent for it.
+            kept: The head's own.
+            logits: Of such tensors of the head as are outputs of the model.
+        """
         own = [*kept, *logits.values()]
-        return share_rows([*tree.flatten(reply.outputs), *own], [*reply.names, *map(name_of, own)])
+        # In one numbering with what was sent.
+        sight = Sight()
+        ties = sight.ties([*smashed, *own])[len(smashed) :]
+        names = [*reply.names, *map(sight.name, own)]
+        return share_rows([*tree.flatten(reply.outputs), *own], names, [*reply.ties, *ties])
 
     def run(self, inputs: list[Any], owners: Iterable[int] = (), *, training: bool) -> Any:
         """The model's outputs.

@@ -1,7 +1,7 @@
 """One party's part of a model, run for a remote caller: forward, backward, step, inference."""
 
 from keras_split.segment.masks import call_with_masks, takes_masks
-from keras_split.segment.names import name_of, named, named_as
+from keras_split.segment.names import Sight, named, named_as
 from keras_split.segment.passed import give_logits, logits_beside
 from keras_split.segment.placement import Mirrored, Single, placement, writes_after
 from keras_split.segment.release import release
@@ -21,6 +21,7 @@ __all__ = [
     "Segment",
     "Settings",
     "Shadow",
+    "Sight",
     "Signature",
     "Single",
     "Tape",
@@ -33,7 +34,6 @@ __all__ = [
     "key_of",
     "known_name",
     "logits_beside",
-    "name_of",
     "named",
     "named_as",
     "placement",

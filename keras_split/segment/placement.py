@@ -40,7 +40,11 @@ class Single:
         return list(values)
 
     def ask(
-        self, respond: Callable[..., Any], tensors: list[Any], wanted: Sequence[Any], names: Sequence[str]
+        self,
+        respond: Callable[..., Any],
+        tensors: list[Any],
+        wanted: Sequence[Any],
+        made: Sequence[tuple[str, bool]],
     ) -> list[Any]:
         """Gives tensors away from within a step's graph, and goes on with what comes in return.
 
@@ -48,11 +52,15 @@ class Single:
             respond: Gets arrays, and returns as many as are wanted.
             tensors: What to give.
             wanted: Symbolic tensors of the shapes and dtypes that are to come.
-            names: Of the operations that make these elsewhere.
+            made: For each the operation that makes it elsewhere, and whether it may be known to have as many
+                rows.
         """
         found = tf.numpy_function(respond, tensors, [each.dtype for each in wanted])
         received = tree.flatten(found) if wanted else []
-        return [arrived(*each) for each in zip(received, wanted, names, strict=True)]
+        return [
+            arrived(gradient, like, name, tied=tied)
+            for gradient, like, (name, tied) in zip(received, wanted, made, strict=True)
+        ]
 
     def hand_over(self, receive: Callable[..., None], tensors: list[Any], before: Callable[[], None]) -> None:
         """Gives a step's reply away from within its graph, before any variable is updated."""
@@ -110,14 +118,18 @@ class Mirrored:
         ]
 
     def ask(
-        self, respond: Callable[..., Any], tensors: list[Any], wanted: Sequence[Any], names: Sequence[str]
+        self,
+        respond: Callable[..., Any],
+        tensors: list[Any],
+        wanted: Sequence[Any],
+        made: Sequence[tuple[str, bool]],
     ) -> list[Any]:
         """Refused: in the midst of a step there is no joining of what the replicas have.
 
         Raises:
             Refused: Always.
         """
-        del respond, tensors, wanted, names
+        del respond, tensors, wanted, made
         raise Refused("A label-free model is served on one device. Leave `--strategy mirrored` out.")
 
     def hand_over(self, receive: Callable[..., None], tensors: list[Any], before: Callable[[], None]) -> None:

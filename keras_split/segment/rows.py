@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras_split.segment.names import named
 
 
-def share_rows(tensors: list[Any], names: Sequence[str]) -> list[Any]:
+def share_rows(tensors: list[Any], names: Sequence[str], ties: Sequence[int]) -> list[Any]:
     """The same values, known to agree in their first dimension.
 
     In the unsplit model all of them come from one batch, and TensorFlow may fuse an addition of two of
@@ -21,11 +21,12 @@ def share_rows(tensors: list[Any], names: Sequence[str]) -> list[Any]:
     Args:
         tensors: Any mixture of dtypes and ranks; those of a dtype are joined.
         names: Of the operations that made them, which those that make them here get too.
+        ties: Numbers, not 0, that are equal for tensors with equally many rows.
     """
     groups: dict[Any, list[int]] = {}
-    for at, tensor in enumerate(tensors):
-        if tensor.shape.rank and tensor.shape[0] is None and None not in tensor.shape[1:]:
-            groups.setdefault(tensor.dtype, []).append(at)
+    for at, (tensor, tie) in enumerate(zip(tensors, ties, strict=True)):
+        if tie and tensor.shape.rank and tensor.shape[0] is None and None not in tensor.shape[1:]:
+            groups.setdefault((tensor.dtype, tie), []).append(at)
     shared = list(tensors)
     for places in groups.values():
         if len(places) > 1:

@@ -15,8 +15,7 @@ from keras_split.segment.names import named_as
 from keras_split.segment.passed import give_logits
 from keras_split.segment.placement import Mirrored, Single
 from keras_split.segment.reading import reads_logits
-from keras_split.segment.rows import share_rows
-from keras_split.segment.shadow import Shadow
+from keras_split.segment.shadow import Leaf, Shadow
 from keras_split.segment.signature import Output, Signature
 from keras_split.segment.tape import Tape, roots_of
 from keras_split.segment.traced import (
@@ -100,15 +99,15 @@ class Segment:
         self, signature: Signature, *, outputs_only: bool, combines_below: int = 0
     ) -> TracedInference:
         """Compiles inference; `outputs_only` leaves away what only losses need."""
-        return TracedInference(
-            forward=lambda smashed: self._forward(
-                signature, share_rows(smashed, signature.names), training=False
-            ),
-            describe=lambda y_pred: self._describe(y_pred, outputs_only),
-            signature=signature,
-            place=self._place,
-            combines_below=combines_below,
-        )
+
+        def forward(received: list[Any]) -> Description:
+            smashed = signature.shared(received)
+            y_pred = self._forward(signature, smashed, training=False)
+            terms = [] if outputs_only else self._losses()
+            structure, outputs, tensors = self._described(y_pred, terms, outputs_only)
+            return structure, signature.seen(smashed, outputs, tensors), tensors
+
+        return TracedInference(forward, signature, self._place, combines_below)
 
     def trace_step(self, signature: Signature) -> TracedStep:
         """Compiles a training step."""
@@ -145,9 +144,6 @@ class Segment:
         logits = {owner: smashed[at] for owner, at in signature.logits.items()}
         return give_logits(self.model, outputs, logits)
 
-    def _describe(self, y_pred: Any, outputs_only: bool = False) -> Description:
-        return self._described(y_pred, [] if outputs_only else self._losses(), outputs_only)
-
     def _described(self, y_pred: Any, terms: list[Ranked], outputs_only: bool = False) -> Description:
         for_losses = self._shares_labels and not outputs_only
         return describe(y_pred, terms, masks=for_losses, logits=for_losses and self._reads_logits)
@@ -156,7 +152,7 @@ class Segment:
         self, signature: Signature, flat: tuple[Any, ...], respond: Callable[..., Any]
     ) -> Backward:
         # In front of the tape: behind it, a tensor that nobody reads would get a gradient of zeros.
-        smashed = share_rows(signature.smashed(flat), signature.names)
+        smashed = signature.shared(signature.smashed(flat))
         wanted = [each for each in smashed if each.dtype.is_floating and signature.wants_cut_gradients]
         tape = Tape()
         with tape:
@@ -165,19 +161,20 @@ class Segment:
             terms = self._losses()
             data, own, parts = self._loss_parts(signature, flat, y_pred, terms)
         structure, outputs, tensors = self._described(y_pred, terms)
+        outputs = signature.seen(smashed, outputs, tensors)
         variables = [each.value for each in self.model.trainable_variables]
         if self._shares_labels:
             roots = roots_of(data, own)
         else:
             behind = signature.shadow
             graded = [tree.flatten(y_pred)[at] for at in signature.graded]
-            received = self._place.ask(respond, tensors, graded, behind.names)
+            received = self._place.ask(respond, tensors, graded, behind.made)
             keys = tape.cast(behind, tree.flatten(y_pred), lambda place, _: received[place])
             theirs = [(rank, keys[number]) for rank, number in behind.terms if number is not None]
             roots = roots_of(None if behind.data is None else keys[behind.data], [*theirs, *own])
             tensors = []  # They have been sent.
         found = tape.pull(roots, apart=wanted, sources=[*wanted, *variables])
-        shadow, leaves = Shadow(), []
+        shadow, leaves = Shadow(), list[Leaf]()
         if wanted:
             seen = own if self._shares_labels else terms
             shadow, leaves = tape.shadow(found, smashed, data, seen, tree.flatten(y_pred))
@@ -194,7 +191,7 @@ class Segment:
         them up in the whole model's order.
 
         Returns:
-            The data's loss and the ranked terms, scaled as the optimizer wants them; and all of them unscaled.
+            The data's loss and the ranked terms, scaled as the optimizer wants them; all of them unscaled.
         """
         own = [(rank, self.model._aggregate_additional_loss(term)) for rank, term in terms]
         loss = self.model._compile_loss

@@ -64,19 +64,20 @@ class Shadow:
         data: Number of the loss of the data; None where it is not computed there from these inputs.
         terms: Ranks of the part's further loss terms, and their numbers or None.
         outputs: Numbers of the tensors that go to the other party, or None.
-        names: Of the operations that made the gradients that are sent.
+        made: For each gradient that is sent the operation that made it, and whether TensorFlow can tell that it
+            has as many rows as its tensor.
     """
 
     steps: tuple[ShadowStep, ...] = ()
     data: int | None = None
     terms: tuple[tuple[Rank, int | None], ...] = ()
     outputs: tuple[int | None, ...] = ()
-    names: tuple[str, ...] = ()
+    made: tuple[tuple[str, bool], ...] = ()
 
     def to_text(self) -> str:
         """JSON, for the wire."""
         steps = [[step.reads, step.makes, step.gives] for step in self.steps]
-        return json.dumps([steps, self.data, self.terms, self.outputs, self.names], separators=(",", ":"))
+        return json.dumps([steps, self.data, self.terms, self.outputs, self.made], separators=(",", ":"))
 
     @classmethod
     def from_text(cls, text: str, inputs: int, leaves: int) -> Shadow:
@@ -110,14 +111,14 @@ class _Reader:
         self._reads = 0
 
     def read(self, value: Any) -> Shadow:
-        steps, data, terms, outputs, names = value
+        steps, data, terms, outputs, made = value
         if len(steps) > _MAX_STEPS:
             raise ValueError
         found = tuple(self._step(*each) for each in steps)
         ranked = tuple((self._rank(rank), self._number(number)) for rank, number in terms)
-        if len(names) != self._leaves or not all(type(each) is str for each in names):
+        if len(made) != self._leaves or not all(type(n) is str and type(tied) is bool for n, tied in made):
             raise ValueError
-        known = tuple(map(known_name, names))
+        known = tuple((known_name(name), tied) for name, tied in made)
         return Shadow(found, self._number(data), ranked, tuple(map(self._number, outputs)), known)
 
     def _step(self, reads: Any, makes: Any, gives: Any) -> ShadowStep:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import tensorflow as tf
 
+from keras_split.segment.names import Sight
+from keras_split.segment.rows import share_rows
 from keras_split.segment.shadow import Shadow
 
 Shape = tuple[int | None, ...] | None
@@ -25,6 +27,7 @@ class Input:
         dtype: NumPy name.
         index: Of logits, the place of the frontier tensor that they belong to.
         name: Of the operation that made it there.
+        tie: Equal, and not 0, for tensors that are known to have equally many rows there.
     """
 
     role: str
@@ -32,6 +35,7 @@ class Input:
     dtype: str
     index: int = 0
     name: str = ""
+    tie: int = 0
 
     @property
     def spec(self) -> tf.TensorSpec:
@@ -50,6 +54,7 @@ class Output:
         index: Which output or frontier tensor it belongs to.
         rank: Of a loss term, its place in the whole model's sum.
         name: Of the operation that made it.
+        tie: As of an `Input`, in the caller's numbers.
     """
 
     role: str
@@ -58,14 +63,14 @@ class Output:
     index: int = 0
     rank: tuple[int, ...] = ()
     name: str = ""
+    tie: int = 0
 
     @classmethod
     def of(cls, role: str, tensor: Any, index: int = 0, rank: tuple[int, ...] = ()) -> Output:
         """Describes a symbolic tensor."""
         dims = tensor.shape.rank
         shape = None if dims is None else tuple(tensor.shape)
-        name = tensor.op.name if role == "output" and tf.inside_function() else ""
-        return cls(role, shape, tensor.dtype.name, index, rank, name)
+        return cls(role, shape, tensor.dtype.name, index, rank)
 
 
 @dataclass(frozen=True)
@@ -91,10 +96,26 @@ class Signature:
     graded: tuple[int, ...] = ()
     shadow: Shadow = Shadow()
 
-    @property
-    def names(self) -> list[str]:
-        """Of the operations that made the smashed tensors."""
-        return [each.name for role in ("smashed", "logits") for each in self.inputs if each.role == role]
+    def shared(self, smashed: list[Any]) -> list[Any]:
+        """The smashed tensors with the names and the ties that they have at the caller."""
+        known = [each for role in ("smashed", "logits") for each in self.inputs if each.role == role]
+        return share_rows(smashed, [each.name for each in known], [each.tie for each in known])
+
+    def seen(self, smashed: list[Any], outputs: list[Output], tensors: list[Any]) -> list[Output]:
+        """The outputs with their names, and with the ties of the smashed tensors that they go with.
+
+        Args:
+            smashed: As `shared` returns them.
+            outputs: Of a reply.
+            tensors: These outputs in the graph.
+        """
+        known = [each.tie for role in ("smashed", "logits") for each in self.inputs if each.role == role]
+        sight = Sight()
+        ties = {sight.rows(each): tie for each, tie in zip(smashed, known, strict=True)}
+        return [
+            replace(each, name=sight.name(tensor), tie=ties.get(sight.rows(tensor), 0))
+            for each, tensor in zip(outputs, tensors, strict=True)
+        ]
 
     def smashed(self, flat: tuple[Any, ...]) -> list[Any]:
         """The frontier tensors among the values, and behind them the logits."""

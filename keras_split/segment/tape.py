@@ -23,7 +23,7 @@ from tensorflow.python.eager import backprop, execute, record
 from tensorflow.python.framework import ops
 from tensorflow.python.ops import default_gradient
 
-from keras_split.segment.names import name_of
+from keras_split.segment.names import Sight
 from keras_split.segment.shadow import Leaf, Shadow, ShadowStep
 
 Key = Any
@@ -205,7 +205,7 @@ class Tape:
             outputs: Tensors that go to the other party.
         """
         numbers = {key_of(each): at for at, each in enumerate(inputs)}
-        trees = _Trees(len(inputs), inputs)
+        trees = _Trees(inputs)
         steps = []
         count = len(inputs)
         for at in sorted(pulled.given):
@@ -220,8 +220,7 @@ class Tape:
             count += len(step.makes)
         find: Callable[[Any], int | None] = lambda each: None if each is None else numbers.get(key_of(each))
         ranked = tuple((rank, find(each)) for rank, each in terms)
-        names = tuple(name_of(leaf.tensor) for leaf in trees.leaves)
-        return Shadow(tuple(steps), find(data), ranked, tuple(map(find, outputs)), names), trees.leaves
+        return Shadow(tuple(steps), find(data), ranked, tuple(map(find, outputs)), trees.made()), trees.leaves
 
 
 def seen_behind(
@@ -253,7 +252,7 @@ def roots_of(data: Key | None, terms: Sequence[tuple[Rank, Key]]) -> list[tuple[
     return [(each if isinstance(each, tuple) else key_of(each), _one(each)) for each in summands]
 
 
-def arrived(gradient: Any, tensor: Any, name: str = "") -> Any:
+def arrived(gradient: Any, tensor: Any, name: str = "", *, tied: bool = True) -> Any:
     """A gradient of a tensor that came from elsewhere, as if it had been computed here.
 
     It is copied into memory of TensorFlow's own. A sum of gradients is built in the memory of the first
@@ -264,10 +263,11 @@ def arrived(gradient: Any, tensor: Any, name: str = "") -> Any:
         gradient: As it came.
         tensor: Whose gradient it is; of the same shape.
         name: Of the operation that made it. TensorFlow adds up in the order of names.
+        tied: Whether TensorFlow may know that both have equally many rows.
     """
     with tf.name_scope(""):
         own = tf.raw_ops.DeepCopy(x=gradient, name=name or None)
-        return shaped_like(own, tensor, name)
+        return shaped_like(own, tensor, name) if tied else own
 
 
 def shaped_like(gradient: Any, tensor: Any, name: str = "") -> Any:
@@ -404,36 +404,47 @@ class _Pass:
 class _Trees:
     """The gradients that a shadow's operations give to its inputs, as sums of what is sent."""
 
-    def __init__(self, count: int, inputs: Sequence[Any]):
+    def __init__(self, inputs: Sequence[Any]):
         self.leaves: list[Leaf] = []
         self._places: dict[tuple[int, Any], int] = {}
         self._inputs = inputs
-        self._given: Counter[Any] = Counter()
+        self._sight = Sight()
 
     def give(self, pulled: Gradients, at: int, slot: int, key: Key, numbers: Mapping[Key, int]) -> Any:
         if not pulled.given[at][slot]:
             return None
         if key not in pulled.apart:
             return True
-        addend = tf.convert_to_tensor(pulled.apart[key][at, slot])
-        return self._tree(addend, numbers[key])
+        return self._tree(tf.convert_to_tensor(pulled.apart[key][at, slot]), numbers[key])
+
+    def made(self) -> tuple[tuple[str, bool], ...]:
+        """Of the gradients that are sent: what the other party's graph has to know."""
+        name = self._sight.name
+        return tuple((name(leaf.tensor), self._is_tied(leaf.tensor, leaf.number)) for leaf in self.leaves)
 
     def _tree(self, addend: Any, number: int) -> Any:
         """Sums that nobody else reads are left to who adds on: TensorFlow would make one of both."""
         place = self._places.get((number, addend.ref()))
-        if place is None and _is_open(addend):
-            return [self._tree(each, number) for each in addend.op.inputs]
+        addends = _addends(addend) if place is None else []
+        if addends and all(self._is_tied(each, number) for each in [addend, *addends]):
+            return [self._tree(each, number) for each in addends]
         if place is None:
             place = self._places[number, addend.ref()] = len(self.leaves)
             self.leaves.append(Leaf(number, addend))
         return place
 
+    def _is_tied(self, tensor: Any, number: int) -> bool:
+        rows = self._sight.rows(tensor)
+        return rows != -1 and rows == self._sight.rows(self._inputs[number])
 
-def _is_open(addend: Any) -> bool:
-    """Whether a sum's addends may be given in its place."""
-    if not tf.inside_function() or addend.op.type not in ("AddN", "Add", "AddV2") or addend.consumers():
-        return False
-    return all(each.shape.as_list() == addend.shape.as_list() for each in addend.op.inputs)
+
+def _addends(gradient: Any) -> list[Any]:
+    """Of a sum that nobody else reads; else none."""
+    is_sum = tf.is_tensor(gradient) and tf.inside_function() and gradient.op.type in ("AddN", "Add", "AddV2")
+    if not is_sum or gradient.consumers():
+        return []
+    inputs = list(gradient.op.inputs)
+    return inputs if all(each.shape.as_list() == gradient.shape.as_list() for each in inputs) else []
 
 
 def _shadow_pull(step: ShadowStep, inputs: Sequence[Any], arrive: Callable[[int, Any], Any]) -> Pull:

@@ -23,8 +23,7 @@ class TracedInference:
     """Forward pass without training.
 
     Args:
-        forward: From frontier tensors to the nested outputs.
-        describe: Flattens the outputs with what belongs to them.
+        forward: From frontier tensors to the outputs, with what belongs to them.
         signature: Of the inputs.
         place: Where to compute.
         combines_below: Requests of fewer rows than this may be computed together. 0 for never.
@@ -32,8 +31,7 @@ class TracedInference:
 
     def __init__(
         self,
-        forward: Callable[[list[Any]], Any],
-        describe: Callable[[Any], Description],
+        forward: Callable[[list[Any]], Description],
         signature: Signature,
         place: Single | Mirrored,
         combines_below: int = 0,
@@ -41,7 +39,7 @@ class TracedInference:
         described: list[tuple[Any, list[Output]]] = []
 
         def infer(*flat: Any) -> list[Any]:
-            structure, outputs, tensors = describe(forward(signature.smashed(flat)))
+            structure, outputs, tensors = forward(signature.smashed(flat))
             described.append((structure, outputs))
             return tensors
 

@@ -84,6 +84,7 @@ def write_outputs(traced: TracedStep | TracedInference, name: str) -> pb.Prepare
                 index=each.index,
                 rank=each.rank,
                 name=each.name,
+                tie=each.tie,
             )
             for each in traced.outputs
         ],
@@ -115,7 +116,7 @@ def _read_input(spec: pb.TensorSpec, limits: Limits) -> Input:
         raise ProtocolError(f"A tensor of shape {list(spec.dims)} cannot be prepared for.")
     shape = tuple(None if size == -1 else size for size in spec.dims)
     name = known_name(spec.name)
-    return Input(_INPUT_ROLES[spec.role], shape, from_wire_dtype(spec.dtype).name, spec.index, name)
+    return Input(_INPUT_ROLES[spec.role], shape, from_wire_dtype(spec.dtype).name, spec.index, name, spec.tie)
 
 
 def _check_logits(logits: list[Input], frontier: list[dict[str, Any]]) -> None:

@@ -187,6 +187,7 @@ def _write_input(each: Input) -> pb.TensorSpec:
         dims=[-1 if size is None else size for size in each.shape],
         index=each.index,
         name=each.name,
+        tie=each.tie,
     )
 
 
@@ -200,4 +201,4 @@ def _read_output(spec: pb.TensorSpec) -> Output:
     shape = tuple(None if size == -1 else size for size in spec.dims)
     dtype = from_wire_dtype(spec.dtype).name
     role, name = _OUTPUT_ROLES[spec.role], known_name(spec.name)
-    return Output(role, shape, dtype, spec.index, tuple(spec.rank), name)
+    return Output(role, shape, dtype, spec.index, tuple(spec.rank), name, spec.tie)

@@ -98,7 +98,7 @@ class Draft:
         for step in self.steps:
             yield from step.lines()
         read = ", ".join(name for name, _, _ in self.inputs)
-        yield f"model = keras.Model([{read}], [{', '.join(self.outputs)}])"
+        yield f'model = keras.Model([{read}], [{", ".join(self.outputs)}], name="model")'
         yield f"model.compile({self.optimizer}, {list(self.losses)})"
 
     def __str__(self) -> str:

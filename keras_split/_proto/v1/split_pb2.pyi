@@ -133,20 +133,22 @@ class Tensor(_message.Message):
     def __init__(self, dtype: _Optional[_Union[DType, str]] = ..., dims: _Optional[_Iterable[int]] = ..., model: _Optional[int] = ...) -> None: ...
 
 class TensorSpec(_message.Message):
-    __slots__ = ("role", "dtype", "dims", "index", "rank", "name")
+    __slots__ = ("role", "dtype", "dims", "index", "rank", "name", "tie")
     ROLE_FIELD_NUMBER: _ClassVar[int]
     DTYPE_FIELD_NUMBER: _ClassVar[int]
     DIMS_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
     RANK_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
+    TIE_FIELD_NUMBER: _ClassVar[int]
     role: Role
     dtype: DType
     dims: _containers.RepeatedScalarFieldContainer[int]
     index: int
     rank: _containers.RepeatedScalarFieldContainer[int]
     name: str
-    def __init__(self, role: _Optional[_Union[Role, str]] = ..., dtype: _Optional[_Union[DType, str]] = ..., dims: _Optional[_Iterable[int]] = ..., index: _Optional[int] = ..., rank: _Optional[_Iterable[int]] = ..., name: _Optional[str] = ...) -> None: ...
+    tie: int
+    def __init__(self, role: _Optional[_Union[Role, str]] = ..., dtype: _Optional[_Union[DType, str]] = ..., dims: _Optional[_Iterable[int]] = ..., index: _Optional[int] = ..., rank: _Optional[_Iterable[int]] = ..., name: _Optional[str] = ..., tie: _Optional[int] = ...) -> None: ...
 
 class Peer(_message.Message):
     __slots__ = ("protocol", "package_version", "keras_version", "tensorflow_version", "fingerprint")
