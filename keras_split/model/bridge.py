@@ -288,7 +288,8 @@ def _spec(role: str, tensor: Any, index: int = 0) -> Input | None:
 def _specs(smashed: Sequence[Any], logits: Mapping[int, Any]) -> tuple[Input, ...]:
     frontier = [_spec("smashed", each) for each in smashed]
     behind = [_spec("logits", each, at) for at, each in logits.items()]
-    sent, sight = [*smashed, *logits.values()], Sight()
+    sent = [*smashed, *logits.values()]
+    sight = Sight(sent)
     specs = [spec for spec in (*frontier, *behind) if spec]
     return tuple(
         replace(spec, name=sight.name(tensor), tie=tie)

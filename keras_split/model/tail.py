@@ -68,7 +68,7 @@ class Tail:
         """
         own = [*kept, *logits.values()]
         # In one numbering with what was sent.
-        sight = Sight()
+        sight = Sight([*smashed, *own] if own else [])
         ties = sight.ties([*smashed, *own])[len(smashed) :]
         names = [*reply.names, *map(sight.name, own)]
         return share_rows([*tree.flatten(reply.outputs), *own], names, [*reply.ties, *ties])

@@ -14,26 +14,32 @@ from typing import Any
 import keras
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
-from tensorflow.python.grappler import item
-
-# Where shape and type stay, as behind a broadcast that was none.
-_REMOVED = ("Cast", "EnsureShape", "Identity", "Reshape", "StopGradient", "Sum")
+from tensorflow.python.eager import context
+from tensorflow.python.grappler import item, tf_optimizer
+from tensorflow.python.ops import handle_data_util
 
 
 class Sight:
-    """What TensorFlow's optimizer sees of the graph at hand, so far; nothing outside of a graph."""
+    """How TensorFlow's optimizer leaves some tensors of the graph at hand; nothing outside of a graph.
 
-    def __init__(self) -> None:
-        self._properties: Any = {}
-        self._sees = tf.inside_function()
-        if not self._sees:
+    Args:
+        tensors: Those that are asked about.
+    """
+
+    def __init__(self, tensors: Sequence[Any]):
+        self._left: dict[Any, tuple[str, int]] = {}
+        if not tensors or not tf.inside_function():
             return
-        graph = tf.compat.v1.get_default_graph()
-        last = graph.get_operations()[-1:]
-        meta = meta_graph_pb2.MetaGraphDef(graph_def=graph.as_graph_def())
-        meta.collection_def["train_op"].node_list.value.extend(each.name for each in last)
-        seen = item.Item(meta, ignore_colocation=True, ignore_user_placement=True)
-        self._properties = seen.GetOpProperties() if last else {}
+        graph = _optimized(tensors)
+        made = {node.name: node for node in graph.graph_def.node}
+        properties = item.Item(graph, ignore_colocation=True, ignore_user_placement=True).GetOpProperties()
+        for at, tensor in enumerate(tensors):
+            name, _, place = made[_PROBE.format(at)].input[0].partition(":")
+            self._left[tensor.ref()] = name, _rows(properties.get(name, ()), int(place or 0))
+
+    def name(self, tensor: Any) -> str:
+        """The operation that makes a tensor."""
+        return self._left.get(tensor.ref(), ("", -1))[0]
 
     def rows(self, tensor: Any) -> int:
         """How many rows a tensor is known to have.
@@ -42,11 +48,7 @@ class Sight:
             A number: the size itself, or a negative one that stands for a size that may vary; two tensors
             have the same if they are known to have equally many. -1 where nothing is known.
         """
-        if not self._sees:
-            return -1
-        found = self._properties.get(tensor.op.name, ())
-        shape = found[tensor.value_index].shape if tensor.value_index < len(found) else None
-        return -1 if shape is None or shape.unknown_rank or not shape.dim else int(shape.dim[0].size)
+        return self._left.get(tensor.ref(), ("", -1))[1]
 
     def ties(self, tensors: Sequence[Any]) -> list[int]:
         """Numbers from 1 for tensors whose rows may vary, equal where these are; 0 where nothing is known."""
@@ -54,22 +56,45 @@ class Sight:
         rows = map(self.rows, tensors)
         return [0 if each >= -1 else numbers.setdefault(each, len(numbers) + 1) for each in rows]
 
-    def name(self, tensor: Any) -> str:
-        """The operation that the optimizer leaves as the one that made a tensor."""
-        if not self._sees:
-            return ""
-        left = tensor
-        while tensor.op.type in _REMOVED:
-            tensor = tensor.op.inputs[0]
-            if self._is_alike(left, tensor):
-                left = tensor
-        return str(left.op.name)
 
-    def _is_alike(self, tensor: Any, other: Any) -> bool:
-        if tensor.dtype != other.dtype or None in (tensor.shape.rank, other.shape.rank):
-            return False
-        same = tensor.shape.as_list() == other.shape.as_list()
-        return same and self.rows(tensor) == self.rows(other) != -1
+_PROBE = "keras_split_probe_{}"
+
+
+def _optimized(tensors: Sequence[Any]) -> Any:
+    """The graph of some tensors as TensorFlow will run it."""
+    graph = meta_graph_pb2.MetaGraphDef(graph_def=tensors[0].graph.as_graph_def())
+    _tell_variables(tensors[0].graph, graph.graph_def)
+    probes = graph.collection_def["train_op"].node_list.value
+    for at, tensor in enumerate(tensors):
+        probe = graph.graph_def.node.add(name=_PROBE.format(at), op="Identity", input=[tensor.name])
+        probe.attr["T"].type = tensor.dtype.as_datatype_enum
+        probes.append(probe.name)
+    config = context.context().config
+    rewriting = config.graph_options.rewrite_options
+    if not rewriting.disable_meta_optimizer:
+        # As small as it may be.
+        rewriting.min_graph_nodes = -1
+        graph.graph_def.CopyFrom(tf_optimizer.OptimizeGraph(config, graph))
+    return graph
+
+
+def _tell_variables(graph: Any, graph_def: Any) -> None:
+    """Has the shapes of variables known, as they are when the graph runs."""
+    for at, node in enumerate(graph_def.node):
+        if node.op != "Placeholder" or node.attr["dtype"].type != tf.resource.as_datatype_enum:
+            continue
+        known = handle_data_util.get_resource_handle_data(graph.get_operation_by_name(node.name).outputs[0])
+        node.op = "_Arg"
+        node.attr.clear()
+        node.attr["T"].type = tf.resource.as_datatype_enum
+        node.attr["index"].i = at
+        node.attr["_handle_dtypes"].list.type.extend(each.dtype for each in known.shape_and_type)
+        node.attr["_handle_shapes"].list.shape.extend(each.shape for each in known.shape_and_type)
+
+
+def _rows(properties: Any, place: int) -> int:
+    shape = properties[place].shape if place < len(properties) else None
+    return -1 if shape is None or shape.unknown_rank or not shape.dim else int(shape.dim[0].size)
 
 
 def named_as(whole: str, part: keras.Model) -> keras.Model:

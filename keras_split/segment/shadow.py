@@ -64,8 +64,8 @@ class Shadow:
         data: Number of the loss of the data; None where it is not computed there from these inputs.
         terms: Ranks of the part's further loss terms, and their numbers or None.
         outputs: Numbers of the tensors that go to the other party, or None.
-        made: For each gradient that is sent the operation that made it, and whether TensorFlow can tell that it
-            has as many rows as its tensor.
+        made: For each gradient that is sent the operation that made it, and whether TensorFlow can tell that
+            it has as many rows as its tensor.
     """
 
     steps: tuple[ShadowStep, ...] = ()

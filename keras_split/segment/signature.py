@@ -110,7 +110,7 @@ class Signature:
             tensors: These outputs in the graph.
         """
         known = [each.tie for role in ("smashed", "logits") for each in self.inputs if each.role == role]
-        sight = Sight()
+        sight = Sight([*smashed, *tensors])
         ties = {sight.rows(each): tie for each, tie in zip(smashed, known, strict=True)}
         return [
             replace(each, name=sight.name(tensor), tie=ties.get(sight.rows(tensor), 0))

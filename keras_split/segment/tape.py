@@ -205,7 +205,8 @@ class Tape:
             outputs: Tensors that go to the other party.
         """
         numbers = {key_of(each): at for at, each in enumerate(inputs)}
-        trees = _Trees(inputs)
+        addends = [each for given in pulled.apart.values() for each in given.values()]
+        trees = _Trees(inputs, [tf.convert_to_tensor(each) for each in addends])
         steps = []
         count = len(inputs)
         for at in sorted(pulled.given):
@@ -218,7 +219,10 @@ class Tape:
             steps.append(ShadowStep(reads, len(step.makes), gives))
             numbers.update({key: count + place for place, key in enumerate(step.makes)})
             count += len(step.makes)
-        find: Callable[[Any], int | None] = lambda each: None if each is None else numbers.get(key_of(each))
+
+        def find(each: Any) -> int | None:
+            return None if each is None else numbers.get(key_of(each))
+
         ranked = tuple((rank, find(each)) for rank, each in terms)
         return Shadow(tuple(steps), find(data), ranked, tuple(map(find, outputs)), trees.made()), trees.leaves
 
@@ -404,11 +408,12 @@ class _Pass:
 class _Trees:
     """The gradients that a shadow's operations give to its inputs, as sums of what is sent."""
 
-    def __init__(self, inputs: Sequence[Any]):
+    def __init__(self, inputs: Sequence[Any], addends: Sequence[Any]):
         self.leaves: list[Leaf] = []
         self._places: dict[tuple[int, Any], int] = {}
         self._inputs = inputs
-        self._sight = Sight()
+        parts = [each for addend in addends for each in [addend, *_addends(addend)]]
+        self._sight = Sight([*inputs, *parts] if addends else [])
 
     def give(self, pulled: Gradients, at: int, slot: int, key: Key, numbers: Mapping[Key, int]) -> Any:
         if not pulled.given[at][slot]:
@@ -537,5 +542,9 @@ def _record_operation(
     forward_function: Any = None,
 ) -> None:
     _tensorflows[1](op_type, output_tensors, input_tensors, backward_function, forward_function)
-    pull: Pull = lambda gradients, unneeded: backward_function(*gradients)
+
+    def pull(gradients: list[Any], unneeded: tuple[int, ...]) -> Any:
+        del unneeded
+        return backward_function(*gradients)
+
     _RECORDING.heard(op_type, input_tensors, output_tensors, pull)
