@@ -16,7 +16,7 @@ from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.errors import VersionMismatch
 from keras_split.version import package_version
 
-PROTOCOL = 1
+PROTOCOL = 2
 _log = logging.getLogger(__name__)
 
 

@@ -130,8 +130,7 @@ def resolve(model: keras.Model, cut: Sequence[str], second_cut: Sequence[str]) -
 def _nodes(graph: Graph, names: Sequence[str]) -> list[Any]:
     nodes = []
     for name in names:
-        leaf = name.rpartition("/")[2]
-        found = [node for node in graph.nodes if node.operation.name == leaf]
+        found = [node for node in graph.nodes if graph.paths[node] == name]
         if not found:
             raise IllegalCut(f"is not possible: there is no layer {name!r}")
         nodes += found

@@ -1,16 +1,16 @@
 """Names for layers and variables that are the same in every process that builds the same part.
 
-Keras' own order and paths are not: a model that is rebuilt from its config may list its layers in
-another order, and a layer keeps the path of the model in which it was first built. A layer's own
-sublayers have names that Keras counts up in each process, as `dropout_5` in MultiHeadAttention.
+Keras' own paths are not: a layer keeps the path of the model in which it was first built, and what has no
+name of its own gets one that Keras counts up in each process.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import keras
+
+from keras_split.naming import lasting_names, stem
 
 
 def named_layers(model: keras.Model) -> dict[str, Any]:
@@ -27,34 +27,17 @@ def named_variables(model: keras.Model) -> dict[str, Any]:
     for path, layer in named_layers(model).items():
         own = [variable for variable in _own_variables(layer) if id(variable) not in seen]
         seen.update(id(variable) for variable in own)
-        found.update({f"{path}/{index}:{each.name}": each for index, each in enumerate(own)})
+        found.update({f"{path}/{index}:{stem(each.name)}": each for index, each in enumerate(own)})
     return found
 
 
 def _collect(layer: Any, prefix: str, found: dict[str, Any], seen: set[int]) -> None:
-    for child in layer._flatten_layers(include_self=False, recursive=False):
-        if id(child) in seen:
-            continue
-        seen.add(id(child))
-        path = _unused(f"{prefix}{_lasting_name(child, layer)}", found)
-        found[path] = child
-        _collect(child, f"{path}/", found, seen)
-
-
-def _lasting_name(child: Any, parent: Any) -> str:
-    # A model's config holds the names of its layers; what other layers make inside has a fixed order.
-    is_listed = hasattr(parent, "_nodes_by_depth") or isinstance(parent, keras.Sequential)
-    return child.name if is_listed else re.sub(r"_\d+$", "", child.name)
-
-
-def _unused(path: str, found: dict[str, Any]) -> str:
-    # Wrappers such as Bidirectional may hold two sublayers of one name.
-    count = 1
-    candidate = path
-    while candidate in found:
-        count += 1
-        candidate = f"{path}#{count}"
-    return candidate
+    inside = layer._flatten_layers(include_self=False, recursive=False)
+    own = list({id(child): child for child in inside if id(child) not in seen}.values())
+    seen.update(map(id, own))
+    for child, name in zip(own, lasting_names(child.name for child in own), strict=True):
+        found[f"{prefix}{name}"] = child
+        _collect(child, f"{prefix}{name}/", found, seen)
 
 
 def _own_variables(layer: Any) -> list[Any]:

@@ -85,11 +85,11 @@ def partition(
     tail = None
     if sections.second_frontier is not None:
         read = sections.second_frontier.tensors
-        tail = ranked_part(between(read, graph.outputs, f"{model.name}_tail"), model)
+        tail = ranked_part(between(graph, read, graph.outputs, f"{model.name}_tail"), model)
         count = len(read) - sections.kept
         outputs, kept = read[:count], read[count:]
-    head = keras.Model(graph.inputs, [*inputs, *kept], name=f"{model.name}_head")
-    body = between(inputs, outputs, f"{model.name}_body")
+    head = between(graph, graph.inputs, [*inputs, *kept], f"{model.name}_head")
+    body = between(graph, inputs, outputs, f"{model.name}_body")
     return Partition(
         cut=names,
         second_cut=second,

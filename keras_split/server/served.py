@@ -12,8 +12,8 @@ from typing import Any
 import keras
 
 from keras_split._proto.v1 import split_pb2 as pb
-from keras_split.digest import digest_of
 from keras_split.errors import ConnectionLost, ProtocolError, Refused, SettingsRefused, TopologyError
+from keras_split.naming import topology_digest
 from keras_split.numerics import Numerics
 from keras_split.partition import Part, named_variables
 from keras_split.segment import (
@@ -71,7 +71,7 @@ class Served:
     ):
         self.topology = topology
         self.topology_text = json.dumps(topology)
-        self.digest = digest_of(topology)
+        self.digest = topology_digest(topology)
         self.options = options
         self.owned = owned
         self.settings_text = ""
