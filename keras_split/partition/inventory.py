@@ -6,6 +6,7 @@ name of its own gets one that Keras counts up in each process.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -15,29 +16,37 @@ from keras_split.naming import lasting_names, stem
 
 def named_layers(model: keras.Model) -> dict[str, Any]:
     """All layers inside a model, each under its path, e.g. `encoder/conv`."""
-    found: dict[str, Any] = {}
-    _collect(model, "", found, set())
-    return found
+    return {path: layer for path, _, layer in _inside(model, "", "", set())}
 
 
 def named_variables(model: keras.Model) -> dict[str, Any]:
     """All variables of a model, seed generators' included, e.g. `encoder/conv/0:kernel`."""
+    return {path: variable for path, _, variable in _variables(model)}
+
+
+def shown_names(model: keras.Model) -> dict[str, str]:
+    """For the names of `named_variables` those with the layers' names as they are, for people."""
+    return {path: shown for path, shown, _ in _variables(model)}
+
+
+def _variables(model: keras.Model) -> Iterator[tuple[str, str, Any]]:
     seen: set[int] = set()
-    found: dict[str, Any] = {}
-    for path, layer in named_layers(model).items():
+    for path, shown, layer in _inside(model, "", "", set()):
         own = [variable for variable in _own_variables(layer) if id(variable) not in seen]
-        seen.update(id(variable) for variable in own)
-        found.update({f"{path}/{index}:{stem(each.name)}": each for index, each in enumerate(own)})
-    return found
+        seen.update(map(id, own))
+        for index, each in enumerate(own):
+            name = f"{index}:{stem(each.name)}"
+            yield f"{path}/{name}", f"{shown}/{name}", each
 
 
-def _collect(layer: Any, prefix: str, found: dict[str, Any], seen: set[int]) -> None:
+def _inside(layer: Any, path: str, shown: str, seen: set[int]) -> Iterator[tuple[str, str, Any]]:
+    """Each layer once, with its path by lasting names and by its own ones."""
     inside = layer._flatten_layers(include_self=False, recursive=False)
     own = list({id(child): child for child in inside if id(child) not in seen}.values())
     seen.update(map(id, own))
     for child, name in zip(own, lasting_names(child.name for child in own), strict=True):
-        found[f"{prefix}{name}"] = child
-        _collect(child, f"{prefix}{name}/", found, seen)
+        yield f"{path}{name}", f"{shown}{child.name}", child
+        yield from _inside(child, f"{path}{name}/", f"{shown}{child.name}/", seen)
 
 
 def _own_variables(layer: Any) -> list[Any]:

@@ -97,7 +97,7 @@ def partition(
         body=ranked_part(body, model),
         tail=tail,
         sections=sections,
-        output_names=_output_names(model),
+        output_names=output_names(model),
         whole=model,
     )
 
@@ -120,7 +120,8 @@ def _shown(names: tuple[str, ...]) -> str:
     return repr(names[0] if len(names) == 1 else list(names))
 
 
-def _output_names(model: keras.Model) -> list[str]:
+def output_names(model: keras.Model) -> list[str]:
+    """Of a functional or Sequential model."""
     named = getattr(model, "_functional", None) or model
     return list(named.output_names)
 
