@@ -2,6 +2,7 @@
 
 from keras_split.partition.cuts import Cut, describe_cut, legal_cut_names, list_cuts, why_no_cut
 from keras_split.partition.frontier import Frontier, Sections
+from keras_split.partition.graph import same_places
 from keras_split.partition.inventory import named_variables, shown_names
 from keras_split.partition.part import Part
 from keras_split.partition.partition import Partition, output_names, partition
@@ -18,6 +19,7 @@ __all__ = [
     "named_variables",
     "output_names",
     "partition",
+    "same_places",
     "shown_names",
     "why_no_cut",
 ]

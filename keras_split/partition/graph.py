@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -74,6 +74,30 @@ def nested_paths(model: keras.Model, prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{operation.name}"
         if is_nested(operation):
             yield from nested_paths(operation, f"{prefix}{operation.name}/")
+
+
+def same_places(paths: Sequence[str], model: keras.Model, other: keras.Model) -> list[str]:
+    """What layers of a model are called in another one that was built in the same way.
+
+    Args:
+        paths: Names, or paths into nested models; what the model does not have stays as it is.
+        model: Where they are known.
+        other: Where Keras may have counted on.
+    """
+    return [_same_place(path, model, other) for path in paths]
+
+
+def _same_place(path: str, model: Any, other: Any) -> str:
+    names = []
+    for name in path.split("/"):
+        here, there = (getattr(each, "_functional", None) or each for each in (model, other))
+        inside = list(zip(getattr(here, "operations", ()), getattr(there, "operations", ()), strict=False))
+        found = [pair for pair in inside if pair[0].name == name]
+        if not found:
+            return path
+        model, other = found[0]
+        names.append(other.name)
+    return "/".join(names)
 
 
 def mask_of(tensor: Any) -> Any | None:

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from keras_split.model import SplitModel
-from keras_split.partition import output_names, partition
+from keras_split.partition import output_names, partition, same_places
 from keras_split.verification.digests import Digests, Named, digests_of_server, named, server_slots
 from keras_split.verification.in_turns import verify_in_turns
 from keras_split.verification.recorder import Recorder, first_difference
@@ -81,7 +81,7 @@ def _verify(
     whole_history = fit_from(whole, arguments, seed, expected)
 
     model = seeded(build, seed)
-    split = SplitModel(model, *cuts)
+    split = SplitModel(model, *(_same_cut(each, whole, model) for each in cuts))
     settings = model.get_compile_config()
     split.compile_from_config({**settings, "jit_compile": "auto"})
     own = named({"client": split._halves.own}, split.optimizer)
@@ -99,6 +99,11 @@ def _verify(
         difference=first_difference(expected.moments, found.moments, every.shown),
         history_differences=differing([whole_history], [split_history], outputs),
     )
+
+
+def _same_cut(cut: Any, whole: keras.Model, model: keras.Model) -> Any:
+    """A cut of the one in the other, where layers without a name of their own have got other ones."""
+    return None if cut is None else same_places([cut] if isinstance(cut, str) else cut, whole, model)
 
 
 def _split_digests(split: SplitModel, own: Named, slots: list[str]) -> Digests:
