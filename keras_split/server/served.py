@@ -218,7 +218,9 @@ class Served:
 
     def _load(self, bundle: Bundle, metadata: dict[str, Any], *, weights_only: bool) -> None:
         if metadata["topology"] != self.digest:
-            raise Refused("The snapshot is of another model or cut.")
+            raise Refused(
+                "The snapshot is of another model or cut, or was made by an earlier version of keras_split."
+            )
         variables = self.variables()
         if weights_only:
             # As Keras' set_weights(), which leaves seeds alone.
