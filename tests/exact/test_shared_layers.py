@@ -65,9 +65,10 @@ def test_every_part_makes_its_calls_in_the_order_of_the_whole_model(seed):
             assert own_names == names
 
 
-def siamese(inside: layers.Layer) -> keras.Model:
+def siamese() -> keras.Model:
     """One encoder for two inputs, of which the first is further from the outputs of each part."""
-    encoder = keras.Sequential([keras.Input((6,)), layers.Dense(6), inside, layers.Dense(6)], name="encoder")
+    inside = [layers.Dense(6), layers.BatchNormalization(), layers.Dropout(0.5), layers.Dense(6)]
+    encoder = keras.Sequential([keras.Input((6,)), *inside], name="encoder")
     one, other = keras.Input((6,)), keras.Input((6,))
     first, second = encoder(one), encoder(other)
     drop = layers.Dropout(0.3)
@@ -79,12 +80,9 @@ def siamese(inside: layers.Layer) -> keras.Model:
 
 
 @pytest.mark.parametrize("second_cut", [None, "late"])
-@pytest.mark.parametrize(
-    "inside", [lambda: layers.Dropout(0.5), layers.BatchNormalization], ids=["draws", "counts"]
-)
-def test_a_siamese_encoder_trains_exactly(inside, second_cut):
+def test_a_siamese_encoder_trains_exactly(second_cut):
     data = {"x": [X, X[::-1]], "y": Y, "batch_size": 8, "second_cut": second_cut}
-    report = keras_split.verify(lambda: siamese(inside()), "encoder", **data)
+    report = keras_split.verify(siamese, "encoder", **data)
     assert report.equal, report
 
 
@@ -102,7 +100,7 @@ def recurring() -> keras.Model:
     return model
 
 
-@pytest.mark.parametrize("cuts", [("nested/low", None), ("nested/drop", "low"), ("low", None)])
+@pytest.mark.parametrize("cuts", [("nested/low", None), ("nested/drop", "low")])
 def test_nested_models_whose_names_recur_train_exactly(cuts):
     report = keras_split.verify(recurring, cuts[0], X, Y, batch_size=8, second_cut=cuts[1])
     assert report.equal, report

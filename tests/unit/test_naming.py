@@ -55,7 +55,7 @@ def test_a_topology_of_other_layers_names_or_calls_has_another_digest():
         others.append({**found, key: value})
     for edit in (
         lambda head: head["calls"].reverse(),
-        lambda head: head["model"]["config"]["output_layers"].reverse(),
+        lambda head: head["model"]["config"]["output_layers"].pop(),
         lambda head: head["model"]["config"]["layers"][-1]["config"].update(name="mine"),
         lambda head: head["layer_ranks"].popitem(),
     ):
