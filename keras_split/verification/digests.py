@@ -48,13 +48,13 @@ def named(sides: Mapping[str, Sequence[Part]], optimizer: Any) -> Named:
     """
     variables: dict[Key, Any] = {}
     shown: dict[Key, str] = {}
+    slots = _slots(optimizer, optimizer._trainable_variables)
     for side, parts in sides.items():
         own = _variables(parts)
         names = {name: each for part in parts for name, each in shown_names(part.model).items()}
         owners = {id(each): name for name, each in own.items()}
         variables.update({(side, name): each for name, each in own.items()})
         shown.update({(side, name): names[name] for name in own})
-        slots = _slots(optimizer, optimizer._trainable_variables)
         for slot, variable in zip(slots, optimizer.variables, strict=True):
             if slot.owner is None or id(slot.owner) in owners:
                 name = "" if slot.owner is None else owners[id(slot.owner)]

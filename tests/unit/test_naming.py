@@ -86,6 +86,10 @@ def test_any_json_has_a_digest():
             at = at[step]
         at[last] = draw.choice([None, 3, "", "dense_1", [], [[]], {}, {"layers": [1]}, ["a", 1], True])
         assert len(topology_digest(hostile)) == 64
+    deep: dict = {"class_name": "A", "config": {"layers": []}}
+    for _ in range(48):  # As deep as JSON from a peer may be.
+        deep = {"class_name": "A", "config": {"layers": [deep]}}
+    assert len(topology_digest({"head": {"model": deep}})) == 64
 
 
 def test_variables_have_one_name_in_every_process_and_are_shown_under_their_own():
