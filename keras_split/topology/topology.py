@@ -114,10 +114,10 @@ def validate(
     limits = limits or TopologyLimits()
     try:
         model = ModelReader(limits, custom_layers or {}).model(plain_copy(config, limits))
-        if calls is not None:
-            _check_calls(calls, model)
         evaluation = Evaluation(model, limits)
         exposed = _exposed_masks(evaluation.outputs, limits)
+        if calls is not None:
+            _check_calls(calls, model)
     except _NO_SENSE as error:
         # The rules read what they expect; a config that lacks it is no model that Keras has written.
         raise TopologyError(

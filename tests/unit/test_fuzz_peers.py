@@ -141,17 +141,18 @@ def test_any_reply_to_joining_is_understood_or_refused(
     digest = "0" * 64
     if digests:
         try:
-            digest = topology_digest(json.loads(topology))
+            found = json.loads(topology)
+            digest = topology_digest(found) if isinstance(found, dict) else digest
         except (ValueError, RecursionError):
             return
     reply = pb.JoinReply(
         topology_json=topology, topology_digest=digest, settings_json=compile_settings, body_json=body
     )
     try:
-        found = bounded(lambda: Joined.of(reply, "here"), 8 * MIB)
+        joined = bounded(lambda: Joined.of(reply, "here"), 8 * MIB)
     except (ProtocolError, TopologyError):
         return
-    assert found.digest == topology_digest(found.topology)
+    assert joined.digest == topology_digest(joined.topology)
 
 
 def _whole() -> keras.Model:
