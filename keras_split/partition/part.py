@@ -17,8 +17,8 @@ class Part:
     """A head, a body or a tail.
 
     Args:
-        model: Functional model of the part; shares its layers with the whole model where both live
-            in one process.
+        model: Functional model of the part, which makes its calls in the whole model's order; shares its
+            layers with the whole model where both live in one process.
         layer_ranks: Path of each layer to its place in the whole model. Losses are added up in this
             order, and floating-point sums depend on it.
         weight_ranks: Likewise for the weights, whose regularisers come after the layers' losses.

@@ -114,3 +114,25 @@ def test_layers_of_one_name_are_listed_and_keep_it():
         keras_split.SplitModel(model, "nosuch")
     body = partition(model, "nested/low").body.model
     assert [each.name for each in body.layers[1:-1]] == ["drop", "more", "low", "drop"]
+
+
+def test_weights_of_a_model_that_is_built_again_are_loaded_though_keras_has_counted_on(tmp_path):
+    def build() -> keras_split.SplitModel:
+        x = layers.Dense(6)(inputs := keras.Input((6,)))
+        x = layers.Dropout(0.3)(keras.ops.add(x, layers.Dense(6)(x)))
+        model = keras.Model(inputs, layers.Dense(3, activation="softmax")(x))
+        cut = next(each.name for each in keras_split.list_cuts(model) if each.name.startswith("add"))
+        split = keras_split.SplitModel(model, cut, checkpoint_dir=str(tmp_path / "kept"))
+        split.compile("adam", "sparse_categorical_crossentropy")
+        return split
+
+    first = build()
+    first.fit(X, Y, batch_size=16, verbose=0)
+    first.save_weights(tmp_path / "half.weights.h5")
+    expected = first.predict(X, verbose=0)
+    first.close()
+    second = build()
+    second.load_weights(tmp_path / "half.weights.h5")
+    assert np.array_equal(second.predict(X, verbose=0), expected)
+    second.fit(X, Y, batch_size=16, verbose=0)
+    second.close()
