@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from keras_split.cli.parameters import model_argument
 from keras_split.cli.start import allow_modules_here, start_tensorflow
-from keras_split.cli.text import percent, short, table
-
-if TYPE_CHECKING:
-    from keras_split.partition import Cut
-
-_HEAD = ("Cut", "Frontier", "Bytes/sample", "Parameters", "Share", "FLOPs", "Share")
+from keras_split.cli.text import table
 
 
 @click.command(short_help="List a model's legal cuts.")
@@ -43,7 +37,7 @@ def cuts(model: str, after: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([asdict(cut) for cut in found], indent=2))
     elif found:
-        click.echo(table(_HEAD, [_row(cut) for cut in found]))
+        click.echo(table(found.titles, found.rows()))
     elif after:
         raise ValueError(
             f"There is no legal second cut behind {' + '.join(after)}: no layer with weights would be left "
@@ -51,20 +45,3 @@ def cuts(model: str, after: tuple[str, ...], as_json: bool) -> None:
         )
     else:
         raise ValueError(why_no_cut(whole))
-
-
-def _row(cut: Cut) -> tuple[str, ...]:
-    return (
-        cut.name,
-        " + ".join(map(_shape, cut.shapes)),
-        "varies" if cut.bytes_per_sample is None else f"{cut.bytes_per_sample:,}",
-        f"{cut.client_parameters:,}",
-        percent(cut.parameter_share),
-        short(cut.client_flops),
-        percent(cut.flops_share),
-    )
-
-
-def _shape(shape: tuple[Any, ...]) -> str:
-    """Of one sample."""
-    return "x".join("?" if size is None else str(size) for size in shape[1:]) or "scalar"

@@ -12,7 +12,8 @@ import click
 from keras_split.cli.parameters import FOLDER, PRESENT_FOLDER
 from keras_split.cli.several import check_handover, show_several
 from keras_split.cli.start import start_tensorflow
-from keras_split.cli.text import percent, short, table
+from keras_split.cli.text import table
+from keras_split.columns import percent, short
 from keras_split.demo.recipes import MOST_CLIENTS, RECIPES
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from keras_split.cli.text import percent, short, table
+from keras_split.cli.text import table
+from keras_split.columns import percent, short
 
 if TYPE_CHECKING:
     from keras_split.demo.run import Plan

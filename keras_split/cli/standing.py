@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from keras_split.cli.text import duration, facts, short, table
+from keras_split.cli.text import duration, facts, table
+from keras_split.columns import short
 
 _HEAD = ("Member", "State", "Turns", "Steps", "Commits", "Received", "Sent", "Waits for", "Waited", "Refused")
 _COLOURS = {"trains": "green", "waits": "yellow"}

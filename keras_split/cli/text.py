@@ -29,24 +29,9 @@ def facts(pairs: Sequence[tuple[str, str]]) -> str:
     return "\n".join(f"{name}{_GAP}{value}" for name, value in named)
 
 
-def short(number: float, unit: str = "") -> str:
-    """Three digits and a prefix: 1234567 is `1.23 M`."""
-    prefixes = ["", "k", "M", "G", "T"]
-    while number >= 999.5 and len(prefixes) > 1:
-        number /= 1000
-        prefixes.pop(0)
-    whole = prefixes[0] == "" and number == int(number)
-    return f"{number:.{0 if whole else 3}{'f' if whole else 'g'}} {prefixes[0]}{unit}".rstrip()
-
-
 def grouped(digest: str) -> str:
     """A digest in groups of eight digits, to be read aloud."""
     return " ".join(digest[at : at + 8] for at in range(0, len(digest), 8))
-
-
-def percent(share: float) -> str:
-    """A share of 1 with one decimal."""
-    return f"{100 * share:.1f} %"
 
 
 def duration(seconds: float) -> str:

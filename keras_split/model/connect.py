@@ -10,11 +10,11 @@ from typing import Any
 from keras_split.audit import AuditLog
 from keras_split.codec import Limits
 from keras_split.crypto import Identity
-from keras_split.digest import digest_of
 from keras_split.model.approval import Approve, ask, check_approve
 from keras_split.model.connection import Connection
 from keras_split.model.ownership import Ownership
 from keras_split.model.topology import build_parts
+from keras_split.naming import topology_digest
 from keras_split.owners import Places, member_of, way_of
 from keras_split.session import Session, Timeouts, open_session
 from keras_split.topology import read_offer
@@ -117,7 +117,7 @@ def _again(
     given = {"insecure": insecure, "timeouts": timeouts, "limits": limits}
     with ExitStack() as opened:
         session, _ = _opened(opened, target, credentials, audit_log, **given)
-        model._halves.move(Connection(lambda: session, digest_of(model._halves.topology)))
+        model._halves.move(Connection(lambda: session, topology_digest(model._halves.topology)))
         opened.pop_all()
     return model
 

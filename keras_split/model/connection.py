@@ -97,7 +97,8 @@ class Connection:
         if self._digest not in (None, joined.digest):
             raise TopologyError(
                 "The server's topology is not the one that this half was made for. Is it the server of "
-                "another model, or was it restarted with another cut?"
+                "another model, was it restarted with another cut, or was the half saved by an earlier "
+                "version of keras_split?"
             )
         return joined
 

@@ -39,6 +39,8 @@ def _part(config: dict[str, Any], checked: Topology, custom_layers: dict[str, ty
     try:
         with keras.saving.custom_object_scope(custom_layers or {}):
             part = Part.from_config({**config, "model": checked.config})
+    except TopologyError:
+        raise
     except Exception as error:
         # Whatever Keras raises for options that fit one by one and not together: nobody built this model.
         raise TopologyError(f"Keras cannot build the server's topology ({type(error).__name__}).") from error

@@ -2,9 +2,10 @@
 
 from keras_split.partition.cuts import Cut, describe_cut, legal_cut_names, list_cuts, why_no_cut
 from keras_split.partition.frontier import Frontier, Sections
-from keras_split.partition.inventory import named_variables
+from keras_split.partition.graph import same_places
+from keras_split.partition.inventory import named_variables, shown_names
 from keras_split.partition.part import Part
-from keras_split.partition.partition import Partition, partition
+from keras_split.partition.partition import Partition, output_names, partition
 
 __all__ = [
     "Cut",
@@ -16,6 +17,9 @@ __all__ = [
     "legal_cut_names",
     "list_cuts",
     "named_variables",
+    "output_names",
     "partition",
+    "same_places",
+    "shown_names",
     "why_no_cut",
 ]

@@ -7,28 +7,36 @@ import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 from keras import tree
 
 
-def flops_per_operation(operations: Sequence[Any], known: dict[int, int]) -> int:
-    """Operations of one forward pass for one sample, all given layers together.
+class Flops:
+    """Counts operations of one forward pass for one sample.
 
     Dimensions that may vary count as 1, and the steps of a recurrent layer as one step: the profiler
     does not look into loops.
 
     Args:
-        operations: Built layers or Keras operations.
-        known: Counts by `id(operation)`, filled in here so that no layer is traced twice.
+        model: Built functional or Sequential model; its batches may have a fixed size.
     """
-    for operation in operations:
-        if id(operation) not in known:
-            known[id(operation)] = sum(_count(node) for node in operation._inbound_nodes[:1])
-    return sum(known[id(operation)] for operation in operations)
+
+    def __init__(self, model: keras.Model):
+        self._rows = next((tensor.shape[0] for tensor in model.inputs if tensor.shape[0]), 1)
+        self._known: dict[int, int] = {}
+
+    def of(self, operations: Sequence[Any]) -> int:
+        """Of built layers or Keras operations, all together; none is traced twice."""
+        for operation in operations:
+            if id(operation) not in self._known:
+                counts = (_count(node, self._rows) for node in operation._inbound_nodes[:1])
+                self._known[id(operation)] = sum(counts) // self._rows
+        return sum(self._known[id(operation)] for operation in operations)
 
 
-def _count(node: Any) -> int:
-    specs = [tf.TensorSpec([size or 1 for size in each.shape], each.dtype) for each in _inputs(node)]
+def _count(node: Any, rows: int) -> int:
+    specs = [tf.TensorSpec(_sizes(each.shape, rows), each.dtype) for each in _inputs(node)]
     places = {id(tensor): at for at, tensor in enumerate(_inputs(node))}
 
     def call(*values: Any) -> Any:
@@ -39,6 +47,10 @@ def _count(node: Any) -> int:
         return tree.flatten(node.operation(*args, **kwargs))
 
     return _profile(tf.function(call, autograph=False).get_concrete_function(*specs).graph)
+
+
+def _sizes(shape: Sequence[int | None], rows: int) -> list[int]:
+    return [size or (rows if at == 0 else 1) for at, size in enumerate(shape)]
 
 
 def _inputs(node: Any) -> list[Any]:

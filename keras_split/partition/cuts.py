@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,9 +11,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_split.partition.costs import flops_per_operation
+from keras_split.columns import aligned, percent, short
+from keras_split.partition.costs import Flops
 from keras_split.partition.frontier import IllegalCut, Sections, find_sections
 from keras_split.partition.graph import Graph, nested_paths
+
+_NO_CUTS = "No legal cut by a single name."
 
 
 @dataclass(frozen=True)
@@ -40,10 +44,31 @@ class Cut:
     flops_share: float
 
 
-def list_cuts(model: keras.Model, after: str | Sequence[str] | None = None) -> list[Cut]:
+class Cuts(list[Cut]):
+    """A list of cuts, which prints as a table, and in a notebook as one of its own."""
+
+    titles = ("Cut", "Frontier", "Bytes/sample", "Parameters", "Share", "FLOPs", "Share")
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Cells for people, as many as titles."""
+        return [_row(cut) for cut in self]
+
+    def __repr__(self) -> str:
+        return "\n".join(aligned(self.titles, self.rows())) if self else _NO_CUTS
+
+    def _repr_html_(self) -> str:
+        if not self:
+            return f"<p>{_NO_CUTS}</p>"
+        head = "".join(f"<th>{html.escape(each)}</th>" for each in self.titles)
+        lines = ["".join(f"<td>{html.escape(each)}</td>" for each in row) for row in self.rows()]
+        body = "".join(f"<tr>{line}</tr>" for line in lines)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def list_cuts(model: keras.Model, after: str | Sequence[str] | None = None) -> Cuts:
     """Every legal cut by a single name, from the inputs to the outputs.
 
-    Operations are counted by TensorFlow's profiler, for a batch of one.
+    Operations are counted by TensorFlow's profiler, for one sample.
 
     Args:
         model: Built functional or Sequential model.
@@ -54,6 +79,7 @@ def list_cuts(model: keras.Model, after: str | Sequence[str] | None = None) -> l
 
     Example:
 
+    >>> print(keras_split.list_cuts(model))
     >>> for cut in keras_split.list_cuts(model):
     ...     print(cut.name, cut.bytes_per_sample)
     """
@@ -62,8 +88,8 @@ def list_cuts(model: keras.Model, after: str | Sequence[str] | None = None) -> l
         raise ValueError(
             f"There are no second cuts behind a cut that is not legal. Received: after={after!r}."
         )
-    flops: dict[int, int] = {}
-    return [_describe(name, sections, flops) for name, sections in _legal(model, first)]
+    count = Flops(model)
+    return Cuts(_describe(name, sections, count) for name, sections in _legal(model, first))
 
 
 def describe_cut(model: keras.Model, cut: str | Sequence[str], second_cut: str | None = None) -> Cut:
@@ -82,11 +108,11 @@ def describe_cut(model: keras.Model, cut: str | Sequence[str], second_cut: str |
     """
     names = [cut] if isinstance(cut, str) else list(cut)
     sections, _ = resolve(model, names, [second_cut] if second_cut else [])
-    flops: dict[int, int] = {}
-    found = _describe(", ".join(names), replace(sections, second_frontier=None), flops)
+    count = Flops(model)
+    found = _describe(", ".join(names), replace(sections, second_frontier=None), count)
     if second_cut is None:
         return found
-    up = (found.bytes_per_sample, _describe(second_cut, sections, flops).bytes_per_sample)
+    up = (found.bytes_per_sample, _describe(second_cut, sections, count).bytes_per_sample)
     return replace(found, bytes_per_sample=None if None in up else sum(each or 0 for each in up))
 
 
@@ -130,8 +156,7 @@ def resolve(model: keras.Model, cut: Sequence[str], second_cut: Sequence[str]) -
 def _nodes(graph: Graph, names: Sequence[str]) -> list[Any]:
     nodes = []
     for name in names:
-        leaf = name.rpartition("/")[2]
-        found = [node for node in graph.nodes if node.operation.name == leaf]
+        found = [node for node in graph.nodes if graph.paths[node] == name]
         if not found:
             raise IllegalCut(f"is not possible: there is no layer {name!r}")
         nodes += found
@@ -164,9 +189,9 @@ def _parents(name: str) -> list[str]:
     return ["/".join(steps[:count]) for count in range(1, len(steps))]
 
 
-def _describe(name: str, sections: Sections, flops: dict[int, int]) -> Cut:
+def _describe(name: str, sections: Sections, flops: Flops) -> Cut:
     client, server = [*sections.head, *sections.tail], sections.body
-    client_flops = flops_per_operation(client, flops)
+    client_flops = flops.of(client)
     client_parameters = _parameters(client)
     crossing = sections.frontier.tensors
     if sections.second_frontier is not None:
@@ -179,7 +204,7 @@ def _describe(name: str, sections: Sections, flops: dict[int, int]) -> Cut:
         client_parameters=client_parameters,
         client_flops=client_flops,
         parameter_share=_share(client_parameters, _parameters(server)),
-        flops_share=_share(client_flops, flops_per_operation(server, flops)),
+        flops_share=_share(client_flops, flops.of(server)),
     )
 
 
@@ -200,3 +225,20 @@ def _bytes_per_sample(tensors: Sequence[Any]) -> int | None:
 
 def _share(part: int, rest: int) -> float:
     return part / (part + rest) if part + rest else 0.0
+
+
+def _row(cut: Cut) -> tuple[str, ...]:
+    return (
+        cut.name,
+        " + ".join(map(_shape, cut.shapes)),
+        "varies" if cut.bytes_per_sample is None else f"{cut.bytes_per_sample:,}",
+        f"{cut.client_parameters:,}",
+        percent(cut.parameter_share),
+        short(cut.client_flops),
+        percent(cut.flops_share),
+    )
+
+
+def _shape(shape: tuple[int | None, ...]) -> str:
+    """Of one sample."""
+    return "x".join("?" if size is None else str(size) for size in shape[1:]) or "scalar"

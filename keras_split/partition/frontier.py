@@ -92,7 +92,7 @@ def find_sections(graph: Graph, nodes: list[Any], second_nodes: list[Any] | None
     frontier = _crossing(head, _read_by(body, [] if tail else outputs))
     first, middle, last = (_operations(each) for each in (head, body, tail))
     _check_sides(first, middle, last)
-    _check_sigmoids(graph.inputs, head, outputs)
+    _check_sigmoids(graph, head, outputs)
     if inner is None:
         return Sections(first, middle, last, frontier, None, 0, outputs)
     _check_tail(last, body, outputs)
@@ -179,11 +179,11 @@ def _check_sides(head: list[Any], body: list[Any], tail: list[Any]) -> None:
         )
 
 
-def _check_sigmoids(inputs: Any, head: list[Any], outputs: list[Any]) -> None:
+def _check_sigmoids(graph: Graph, head: list[Any], outputs: list[Any]) -> None:
     # Whether TensorFlow fuses a sigmoid with its layer depends on who else reads what it was applied to: a
     # cross-entropy does, and no other loss. The parts cannot follow that.
     for node in head:
-        if any(_is_in(made, outputs) and ends_in_sigmoid(inputs, made) for made in node.outputs):
+        if any(_is_in(made, outputs) and ends_in_sigmoid(graph, made) for made in node.outputs):
             raise IllegalCut(
                 f"leaves the sigmoid of the output {node.operation.name!r} to the client's first layers, "
                 "where it could not be as exact as in the whole model; cut in front of that layer, or give "

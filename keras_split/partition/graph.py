@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -10,20 +11,30 @@ from keras import tree
 
 
 class Graph:
-    """Nodes of a model in topological order, with the nodes that produce each tensor.
+    """Nodes of a model in the order in which it runs them, with the nodes that produce each tensor.
 
     Args:
         model: Built functional or Sequential model.
         opened: Paths of nested models whose layers take part in the graph by themselves.
+
+    Attributes:
+        inputs: Nest of the model's symbolic inputs.
+        outputs: Nest of its symbolic outputs.
+        nodes: Calls of layers and operations.
+        paths: For each of these the names of the operation and of the opened models around it.
     """
 
     def __init__(self, model: keras.Model, opened: Collection[str] = ()):
-        self.functional = _functional(model)
+        functional = _functional(model)
+        self.inputs, self.outputs = functional._inputs_struct, functional._outputs_struct
+        found = [(node, node.operation.name) for node in _in_order(functional) if not node.is_input]
         if opened:
-            self.functional = _open(self.functional, frozenset(opened))
-        self.inputs = self.functional._inputs_struct
-        self.outputs = self.functional._outputs_struct
-        self.nodes = [node for node in _in_order(self.functional) if not node.is_input]
+            self.inputs = tree.map_structure(_fresh_input, self.inputs)
+            opening = _Opening(frozenset(opened))
+            self.outputs = opening.run(functional, tree.flatten(self.inputs))
+            found = opening.found
+        self.nodes = [node for node, _ in found]
+        self.paths = dict(found)
         self._producers = {id(tensor): node for node in self.nodes for tensor in node.outputs}
 
     def producer(self, tensor: Any) -> Any | None:
@@ -44,22 +55,49 @@ class Graph:
 
 
 def is_nested(operation: Any) -> bool:
-    """Whether an operation is itself a model with a graph."""
+    """Whether an operation is itself a model that does nothing but run its graph."""
     return (
         isinstance(operation, keras.Model)
         and bool(getattr(operation, "built", False))
         and (hasattr(operation, "_nodes_by_depth") or getattr(operation, "_functional", None) is not None)
+        and type(operation).call.__module__.partition(".")[0] == "keras"
     )
 
 
 def nested_paths(model: keras.Model, prefix: str = "") -> Iterator[str]:
-    """Paths `outer/inner` of every operation inside the nested models."""
-    for node in _in_order(_functional(model)):
-        operation = node.operation
-        if not node.is_input and prefix:
+    """Paths `outer/inner` of every operation inside the nested models, each once."""
+    operations = {
+        id(node.operation): node.operation for node in _in_order(_functional(model)) if not node.is_input
+    }
+    for operation in operations.values():
+        if prefix:
             yield f"{prefix}{operation.name}"
         if is_nested(operation):
             yield from nested_paths(operation, f"{prefix}{operation.name}/")
+
+
+def same_places(paths: Sequence[str], model: keras.Model, other: keras.Model) -> list[str]:
+    """What layers of a model are called in another one that was built in the same way.
+
+    Args:
+        paths: Names, or paths into nested models; what the model does not have stays as it is.
+        model: Where they are known.
+        other: Where Keras may have counted on.
+    """
+    return [_same_place(path, model, other) for path in paths]
+
+
+def _same_place(path: str, model: Any, other: Any) -> str:
+    names = []
+    for name in path.split("/"):
+        here, there = (getattr(each, "_functional", None) or each for each in (model, other))
+        inside = list(zip(getattr(here, "operations", ()), getattr(there, "operations", ()), strict=False))
+        found = [pair for pair in inside if pair[0].name == name]
+        if not found:
+            return path
+        model, other = found[0]
+        names.append(other.name)
+    return "/".join(names)
 
 
 def mask_of(tensor: Any) -> Any | None:
@@ -67,12 +105,17 @@ def mask_of(tensor: Any) -> Any | None:
     return getattr(tensor, "_keras_mask", None)
 
 
+def node_of(tensor: Any) -> Any:
+    """The call that made a symbolic tensor."""
+    history = tensor._keras_history
+    return history.operation._inbound_nodes[history.node_index]
+
+
 def _mask_producer(tensor: Any) -> Any | None:
     # A mask that no layer reads is in no model's graph, but still decides which outputs count.
-    history = getattr(tensor, "_keras_history", None)
-    if history is None:
+    if not hasattr(tensor, "_keras_history"):
         return None
-    node = history.operation._inbound_nodes[history.node_index]
+    node = node_of(tensor)
     return None if node.is_input else node
 
 
@@ -92,24 +135,38 @@ def _in_order(functional: Any) -> Iterator[Any]:
         yield from functional._nodes_by_depth[depth]
 
 
-def _open(functional: Any, opened: frozenset[str]) -> Any:
-    """The same layers in a graph of their own, where the opened models have dissolved."""
-    inputs = tree.map_structure(_fresh_input, functional._inputs_struct)
-    outputs = _run(functional, tree.flatten(inputs), opened, "")
-    # A model's name is part of nothing that is compared, but `summary` shows it.
-    return keras.Model(inputs, outputs, name=functional.name)
-
-
 def _fresh_input(tensor: Any) -> Any:
     return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name)
 
 
-def _run(functional: Any, inputs: list[Any], opened: frozenset[str], prefix: str) -> Any:
-    def operation_fn(operation: Any) -> Any:
-        path = f"{prefix}{operation.name}"
-        if path not in opened or not is_nested(operation):
-            return operation
-        inner = _functional(operation)
-        return lambda x, **_: _run(inner, tree.flatten(x), opened, f"{path}/")
+class _Opening:
+    """Runs a model on symbolic tensors in a graph of its own, where the opened models have dissolved.
 
-    return functional._run_through_graph(inputs, operation_fn=operation_fn)
+    Args:
+        opened: Their paths.
+
+    Attributes:
+        found: New nodes in the order in which the model runs them, each with its path.
+    """
+
+    def __init__(self, opened: frozenset[str]):
+        self._opened = opened
+        self.found: list[tuple[Any, str]] = []
+
+    def run(self, functional: Any, inputs: list[Any], prefix: str = "") -> Any:
+        """Outputs of the model, or of a nested one whose path is the prefix."""
+
+        def operation_fn(operation: Any) -> Any:
+            path = f"{prefix}{operation.name}"
+            if path not in self._opened or not is_nested(operation):
+                return partial(self._call, path, operation)
+            inside = _functional(operation)
+            # Without the options of its call: Keras gives `training` of the outermost model to all inside.
+            return lambda x, **_: self.run(inside, tree.flatten(x), f"{path}/")
+
+        return functional._run_through_graph(inputs, operation_fn=operation_fn)
+
+    def _call(self, path: str, operation: Any, *args: Any, **kwargs: Any) -> Any:
+        made = operation(*args, **kwargs)
+        self.found.append((operation._inbound_nodes[-1], path))
+        return made

@@ -1,60 +1,52 @@
 """Names for layers and variables that are the same in every process that builds the same part.
 
-Keras' own order and paths are not: a model that is rebuilt from its config may list its layers in
-another order, and a layer keeps the path of the model in which it was first built. A layer's own
-sublayers have names that Keras counts up in each process, as `dropout_5` in MultiHeadAttention.
+Keras' own paths are not: a layer keeps the path of the model in which it was first built, and what has no
+name of its own gets one that Keras counts up in each process.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 
+from keras_split.naming import lasting_names, stem
+
 
 def named_layers(model: keras.Model) -> dict[str, Any]:
     """All layers inside a model, each under its path, e.g. `encoder/conv`."""
-    found: dict[str, Any] = {}
-    _collect(model, "", found, set())
-    return found
+    return {path: layer for path, _, layer in _inside(model, "", "", set())}
 
 
 def named_variables(model: keras.Model) -> dict[str, Any]:
     """All variables of a model, seed generators' included, e.g. `encoder/conv/0:kernel`."""
+    return {path: variable for path, _, variable in _variables(model)}
+
+
+def shown_names(model: keras.Model) -> dict[str, str]:
+    """For the names of `named_variables` those with the layers' names as they are, for people."""
+    return {path: shown for path, shown, _ in _variables(model)}
+
+
+def _variables(model: keras.Model) -> Iterator[tuple[str, str, Any]]:
     seen: set[int] = set()
-    found: dict[str, Any] = {}
-    for path, layer in named_layers(model).items():
+    for path, shown, layer in _inside(model, "", "", set()):
         own = [variable for variable in _own_variables(layer) if id(variable) not in seen]
-        seen.update(id(variable) for variable in own)
-        found.update({f"{path}/{index}:{each.name}": each for index, each in enumerate(own)})
-    return found
+        seen.update(map(id, own))
+        for index, each in enumerate(own):
+            name = f"{index}:{stem(each.name)}"
+            yield f"{path}/{name}", f"{shown}/{name}", each
 
 
-def _collect(layer: Any, prefix: str, found: dict[str, Any], seen: set[int]) -> None:
-    for child in layer._flatten_layers(include_self=False, recursive=False):
-        if id(child) in seen:
-            continue
-        seen.add(id(child))
-        path = _unused(f"{prefix}{_lasting_name(child, layer)}", found)
-        found[path] = child
-        _collect(child, f"{path}/", found, seen)
-
-
-def _lasting_name(child: Any, parent: Any) -> str:
-    # A model's config holds the names of its layers; what other layers make inside has a fixed order.
-    is_listed = hasattr(parent, "_nodes_by_depth") or isinstance(parent, keras.Sequential)
-    return child.name if is_listed else re.sub(r"_\d+$", "", child.name)
-
-
-def _unused(path: str, found: dict[str, Any]) -> str:
-    # Wrappers such as Bidirectional may hold two sublayers of one name.
-    count = 1
-    candidate = path
-    while candidate in found:
-        count += 1
-        candidate = f"{path}#{count}"
-    return candidate
+def _inside(layer: Any, path: str, shown: str, seen: set[int]) -> Iterator[tuple[str, str, Any]]:
+    """Each layer once, with its path by lasting names and by its own ones."""
+    inside = layer._flatten_layers(include_self=False, recursive=False)
+    own = list({id(child): child for child in inside if id(child) not in seen}.values())
+    seen.update(map(id, own))
+    for child, name in zip(own, lasting_names(child.name for child in own), strict=True):
+        yield f"{path}{name}", f"{shown}{child.name}", child
+        yield from _inside(child, f"{path}{name}/", f"{shown}{child.name}/", seen)
 
 
 def _own_variables(layer: Any) -> list[Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from keras_split.partition.between import call_in_order, calls_of, distinctly_named
 from keras_split.partition.inventory import named_layers, named_variables
 
 
@@ -16,8 +17,8 @@ class Part:
     """A head, a body or a tail.
 
     Args:
-        model: Functional model of the part; shares its layers with the whole model where both live
-            in one process.
+        model: Functional model of the part, which makes its calls in the whole model's order; shares its
+            layers with the whole model where both live in one process.
         layer_ranks: Path of each layer to its place in the whole model. Losses are added up in this
             order, and floating-point sums depend on it.
         weight_ranks: Likewise for the weights, whose regularisers come after the layers' losses.
@@ -40,8 +41,11 @@ class Part:
 
     def to_config(self) -> dict[str, Any]:
         """JSON-ready; holds no values of variables."""
+        with distinctly_named(self.model.operations):
+            config = keras.saving.serialize_keras_object(self.model)
         return {
-            "model": keras.saving.serialize_keras_object(self.model),
+            "model": config,
+            "calls": [list(each) for each in calls_of(self.model)],
             "layer_ranks": self.layer_ranks,
             "weight_ranks": self.weight_ranks,
         }
@@ -51,6 +55,9 @@ class Part:
         """Rebuilds a part, with fresh weights, from a config of our own or a validated one."""
         # A copy, since Keras takes configs apart while it reads them.
         model = keras.saving.deserialize_keras_object(copy.deepcopy(config["model"]))
+        # Files of earlier versions do not have it.
+        if "calls" in config:
+            call_in_order(model, config["calls"])
         return cls(model, dict(config["layer_ranks"]), dict(config["weight_ranks"]))
 
 

@@ -85,11 +85,11 @@ def partition(
     tail = None
     if sections.second_frontier is not None:
         read = sections.second_frontier.tensors
-        tail = ranked_part(between(read, graph.outputs, f"{model.name}_tail"), model)
+        tail = ranked_part(between(graph, read, graph.outputs, f"{model.name}_tail"), model)
         count = len(read) - sections.kept
         outputs, kept = read[:count], read[count:]
-    head = keras.Model(graph.inputs, [*inputs, *kept], name=f"{model.name}_head")
-    body = between(inputs, outputs, f"{model.name}_body")
+    head = between(graph, graph.inputs, [*inputs, *kept], f"{model.name}_head")
+    body = between(graph, inputs, outputs, f"{model.name}_body")
     return Partition(
         cut=names,
         second_cut=second,
@@ -97,7 +97,7 @@ def partition(
         body=ranked_part(body, model),
         tail=tail,
         sections=sections,
-        output_names=_output_names(model),
+        output_names=output_names(model),
         whole=model,
     )
 
@@ -120,7 +120,8 @@ def _shown(names: tuple[str, ...]) -> str:
     return repr(names[0] if len(names) == 1 else list(names))
 
 
-def _output_names(model: keras.Model) -> list[str]:
+def output_names(model: keras.Model) -> list[str]:
+    """Of a functional or Sequential model."""
     named = getattr(model, "_functional", None) or model
     return list(named.output_names)
 

@@ -5,25 +5,27 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-import keras
 import tensorflow as tf
 from keras import tree
 
+from keras_split.partition.between import between
+from keras_split.partition.graph import Graph
 
-def ends_in_sigmoid(inputs: Any, tensor: Any) -> bool:
+
+def ends_in_sigmoid(graph: Graph, tensor: Any) -> bool:
     """Whether TensorFlow computes a symbolic tensor by a sigmoid, in training or in use.
 
     Args:
-        inputs: Nest of a model's symbolic inputs.
-        tensor: Computed from them.
+        graph: Of the model.
+        tensor: Computed from its inputs.
     """
-    model = keras.Model(inputs, tensor)
+    model = between(graph, graph.inputs, tensor, "probe")
     specs = [tf.TensorSpec(each.shape, each.dtype) for each in model.inputs]
     found: list[str] = []
 
     def probe(*flat: Any) -> None:
         for training in (True, False):
-            made = model(tree.pack_sequence_as(model._inputs_struct, flat), training=training)
+            made = model(tree.pack_sequence_as(model.input, flat), training=training)
             found.append(made.op.type)
 
     with warnings.catch_warnings():

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from keras_split.partition import partition
-from keras_split.partition.costs import flops_per_operation
+from keras_split.partition.costs import Flops
 from keras_split.partition.cuts import cut_is_legal, legal_cut_names, why_no_cut
 from keras_split.planning.conditions import Conditions
 from keras_split.planning.exchange import trace_exchanges
@@ -66,8 +66,8 @@ def plan(
     targets = read_targets(model, batch_size, labels, sample_weight)
     second = (second_cut,) if isinstance(second_cut, str) else tuple(second_cut or ())
     names = _legal_names(model, second) if cuts is None else _checked(cuts)
-    known: dict[int, int] = {}
-    found = [_predict(model, name, second, targets, conditions, known) for name in names]
+    flops = Flops(model)
+    found = [_predict(model, name, second, targets, conditions, flops) for name in names]
     return Plan(model.name, conditions, tuple(sorted(found, key=lambda each: each.seconds)), second)
 
 
@@ -99,10 +99,10 @@ def _predict(
     second_cut: tuple[str, ...],
     targets: Targets,
     conditions: Conditions,
-    known: dict[int, int],
+    flops: Flops,
 ) -> PlannedCut:
     parts = partition(model, cut, second_cut)
     exchanges = trace_exchanges(parts, targets, conditions.batch_size)
     sections = (parts.sections.head, parts.sections.body, parts.sections.tail)
-    forward = Forward(*(conditions.batch_size * flops_per_operation(each, known) for each in sections))
+    forward = Forward(*(conditions.batch_size * flops.of(each) for each in sections))
     return planned(parts.cut, stages(parts, exchanges, forward), conditions)

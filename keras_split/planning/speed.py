@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 from keras import tree
 
-from keras_split.partition.costs import flops_per_operation
+from keras_split.partition.costs import Flops
 from keras_split.partition.graph import Graph
 from keras_split.planning.sizes import check_sizes
 
@@ -41,7 +41,7 @@ def measure_gflops(model: keras.Model, batch_size: int = 32, runs: int = 20) -> 
     check_sizes(model, batch_size)
     graph = Graph(model)
     operations = list({id(node.operation): node.operation for node in graph.nodes}.values())
-    flops = batch_size * flops_per_operation(operations, {})
+    flops = batch_size * Flops(model).of(operations)
     if not flops:
         raise ValueError(
             f"The profiler counts no floating-point operations in {model.name!r}, so its passes say nothing "

@@ -67,7 +67,12 @@ _BODY = _dict_with(
         kept=lambda value: type(value) is int and value >= 0,
         output_names=_TEXTS,
     ),
-    body=_dict_with(model=_is(dict), layer_ranks=_dict_of(_is(int)), weight_ranks=_dict_of(_is(int))),
+    body=_dict_with(
+        model=_is(dict),
+        calls=_list_of(_list_of(_is(int))),
+        layer_ranks=_dict_of(_is(int)),
+        weight_ranks=_dict_of(_is(int)),
+    ),
     variables=_TEXTS,
     numerics=lambda value: _NUMERICS(value) and len(value) == 4,
     modules=_TEXTS,

@@ -12,8 +12,8 @@ from typing import Any
 import keras
 
 from keras_split._proto.v1 import split_pb2 as pb
-from keras_split.digest import digest_of
 from keras_split.errors import ConnectionLost, ProtocolError, Refused, SettingsRefused, TopologyError
+from keras_split.naming import topology_digest
 from keras_split.numerics import Numerics
 from keras_split.partition import Part, named_variables
 from keras_split.segment import (
@@ -71,7 +71,7 @@ class Served:
     ):
         self.topology = topology
         self.topology_text = json.dumps(topology)
-        self.digest = digest_of(topology)
+        self.digest = topology_digest(topology)
         self.options = options
         self.owned = owned
         self.settings_text = ""
@@ -219,7 +219,9 @@ class Served:
 
     def _load(self, bundle: Bundle, metadata: dict[str, Any], *, weights_only: bool) -> None:
         if metadata["topology"] != self.digest:
-            raise Refused("The snapshot is of another model or cut.")
+            raise Refused(
+                "The snapshot is of another model or cut, or was made by an earlier version of keras_split."
+            )
         variables = self.variables()
         if weights_only:
             # As Keras' set_weights(), which leaves seeds alone.

@@ -7,8 +7,8 @@ from typing import Any
 
 from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.codec import read_document
-from keras_split.digest import digest_of
 from keras_split.errors import TopologyError
+from keras_split.naming import topology_digest
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Joined:
             TopologyError: The topology is not what its digest says.
         """
         topology = read_document(reply.topology_json, f"The topology from {target}")
-        digest = digest_of(topology)
+        digest = topology_digest(topology)
         if digest != reply.topology_digest:
             raise TopologyError(f"{target} sent a topology that does not match its digest.")
         settings, whose = reply.settings_json, f"The compile settings from {target}"

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_split.naming import lasting_names
 from keras_split.state.draws import INITIALIZERS, Config, Shape, Stream
 
 SECRET_BYTES = 32
@@ -89,16 +90,17 @@ def initialise(model: Any, secret: bytes) -> None:
 def _layers(layer: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
     """Each layer once, with its place below the model.
 
-    The layers of a model go by the names that its config gives them. Those that a layer makes for
-    itself go by their position, since Keras numbers their names by what the process made before.
+    The layers of a model go by their lasting names, those that a layer makes for itself by their position.
     """
     if id(layer) in seen:
         return
     seen.add(id(layer))
     yield path, layer
     is_model = isinstance(getattr(layer, "layers", None), list)
-    for at, inner in enumerate(layer._flatten_layers(include_self=False, recursive=False)):
-        yield from _layers(inner, f"{path}/{inner.name if is_model else at}", seen)
+    inside = layer._flatten_layers(include_self=False, recursive=False)
+    names = lasting_names(inner.name for inner in inside) if is_model else range(len(inside))
+    for inner, name in zip(inside, names, strict=True):
+        yield from _layers(inner, f"{path}/{name}", seen)
 
 
 def _draw(secret: bytes, path: str, layer: Any, variable: Any) -> np.ndarray:

@@ -79,7 +79,10 @@ def _dict(value: Any) -> Options:
     return value
 
 
-_PART = _fixed({"model": _dict, "layer_ranks": _ranks, "weight_ranks": _ranks})
+_CALL = list_of(integer(0, _MAX_RANKS), 2, 2)
+_PART = _fixed(
+    {"model": _dict, "calls": list_of(_CALL, 0, _MAX_RANKS), "layer_ranks": _ranks, "weight_ranks": _ranks}
+)
 _TENSOR = _fixed(
     {
         "shape": list_of(optional(integer(1)), 1, MAX_RANK),

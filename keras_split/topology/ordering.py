@@ -7,7 +7,7 @@ the calls; this does the same walk on names alone, and refuses what would take t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from keras_split.topology.calls import Call
 from keras_split.topology.checks import Refusal
@@ -36,6 +36,31 @@ def processing_order(
             stuck = ", ".join(repr(name) for name in list(walk.waiting)[:5])
             raise Refusal(f"the layers {stuck} wait for one another, or for a call never made")
     return tuple(walk.order)
+
+
+def check_order(
+    wanted: Sequence[Sequence[int]], calls: Mapping[str, tuple[Call, ...]], inputs: frozenset[str]
+) -> None:
+    """Refuses an order of calls in which one stands in front of what it reads.
+
+    Args:
+        wanted: For each call the place of its part, and its number among the calls of this part.
+        calls: Calls of each part, in the config's order; those of input layers are empty.
+        inputs: Names of the input layers.
+
+    Raises:
+        Refusal: It is no order of these calls.
+    """
+    names = list(calls)
+    known = [(at, number) for at, its in enumerate(calls.values()) for number in range(len(its))]
+    if sorted(map(tuple, wanted)) != known:
+        raise Refusal("not those of the layers. Allowed: each call of each layer once", "calls")
+    made: set[tuple[str, int]] = set()
+    for at, number in wanted:
+        for reference in calls[names[at]][number].references():
+            if reference.layer not in inputs and (reference.layer, reference.node) not in made:
+                raise Refusal(f"a call of {names[at]!r} stands in front of what it reads", "calls")
+        made.add((names[at], number))
 
 
 class _Walk:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from keras_split.digest import digest_of
 from keras_split.errors import TopologyError
 from keras_split.topology.calls import leaves
-from keras_split.topology.checks import words
+from keras_split.topology.checks import Refusal, words
 from keras_split.topology.evaluation import Evaluation
 from keras_split.topology.limits import TopologyLimits
 from keras_split.topology.models import ModelReader
 from keras_split.topology.objects import COMMON
+from keras_split.topology.ordering import check_order
 from keras_split.topology.parts import Part
 from keras_split.topology.plain import plain_copy
 from keras_split.topology.values import Value
@@ -88,6 +89,7 @@ def validate(
     *,
     limits: TopologyLimits | None = None,
     custom_layers: Mapping[str, type] | None = None,
+    calls: Sequence[Sequence[int]] | None = None,
 ) -> Topology:
     """Walks a serialised model that came from someone else.
 
@@ -103,6 +105,7 @@ def validate(
             with `keras.saving.register_keras_serializable`, for example `"mine>Attention"`. They
             count as mixing if their attribute `mixes_inputs` is true, and the sizes that the
             config declares for their outputs are believed.
+        calls: The order in which the model is to make its calls; None for the one that Keras gives it.
 
     Raises:
         TopologyError: Something is refused; the text names the layer, the option and what is
@@ -113,6 +116,8 @@ def validate(
         model = ModelReader(limits, custom_layers or {}).model(plain_copy(config, limits))
         evaluation = Evaluation(model, limits)
         exposed = _exposed_masks(evaluation.outputs, limits)
+        if calls is not None:
+            _check_calls(calls, model)
     except _NO_SENSE as error:
         # The rules read what they expect; a config that lacks it is no model that Keras has written.
         raise TopologyError(
@@ -128,6 +133,17 @@ def validate(
         outputs=tuple(map(_sizes, leaves(evaluation.outputs, Value))),
         exposed_masks=exposed,
     )
+
+
+def _check_calls(calls: Sequence[Sequence[int]], model: Part) -> None:
+    if model.graph is None:
+        return
+    parts = model.graph.parts
+    inputs = frozenset(name for name, part in parts.items() if part.kind == "InputLayer")
+    try:
+        check_order(calls, {name: model.graph.calls.get(name, ()) for name in parts}, inputs)
+    except Refusal as refusal:
+        raise model.refuse(refusal) from None
 
 
 def _sizes(value: Value) -> Sizes:

@@ -12,9 +12,10 @@ from keras_split.partition import Part, named_variables, partition
 from keras_split.state import Bundle, write
 from keras_split.verification.digests import (
     Digests,
+    Named,
     digest,
-    digests_of,
     digests_of_server,
+    named,
     server_slots,
 )
 from keras_split.verification.recorder import Recorder, first_difference
@@ -53,17 +54,18 @@ def verify_in_turns(
     sides = partition(whole, *cuts).sides
     found, histories, start = _train_run(whole, cuts, sides["server"], turns, clients, handover, seed)
     _begin_at(sides, *start)
-    expected = Recorder(lambda: digests_of({"client": sides["client"]}, whole.optimizer))
+    every = named(sides, whole.optimizer)
+    expected = Recorder(lambda: every.digests("client"))
     whole_histories = []
     for _, given in turns:
         whole_histories.append(fit_from(whole, given, seed, expected))
-        expected.take(lambda: digests_of({"server": sides["server"]}, whole.optimizer))
+        expected.take(lambda: every.digests("server"))
     return Report(
         cut=" and ".join(str(each) for each in cuts if each is not None),
         steps=expected.steps,
         variables=sum(len(each) for _, each in expected.moments[-2:]),
-        difference=first_difference(expected.moments, found.moments),
-        history_differences=differing(whole_histories, histories),
+        difference=first_difference(expected.moments, found.moments, every.shown),
+        history_differences=differing(whole_histories, histories, {}),
         clients=clients,
         turns=len(turns),
     )
@@ -119,6 +121,7 @@ class _Run:
         self._now = members[0]
         self._body = rehearsal.body()
         self._client: Bundle = {}
+        self._own: dict[SplitModel, Named] = {}
         self.recorder = Recorder(self._client_digests)
 
     @property
@@ -137,7 +140,9 @@ class _Run:
         if not self._client and self._now._ownership is not None:
             # What the run's secret gave; the first step is still to come.
             self._client = self._now._ownership.state.read()
-        return digests_of({"client": self._now._halves.own}, self._now.optimizer)
+        if self._now not in self._own:
+            self._own[self._now] = named({"client": self._now._halves.own}, self._now.optimizer)
+        return self._own[self._now].digests()
 
     def _server_digests(self) -> Digests:
         found = {name: digest(each) for name, each in self._rehearsal.body().items()}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 
-from keras_split.verification.digests import Digests
+from keras_split.verification.digests import Digests, Key
 from keras_split.verification.report import Difference
 
 Moment = tuple[int, Digests]
@@ -42,13 +42,12 @@ class Recorder(keras.callbacks.Callback):
         self.take()
 
 
-def first_difference(expected: list[Moment], found: list[Moment]) -> Difference | None:
-    """The first digest that two trainings do not have in common."""
+def first_difference(
+    expected: list[Moment], found: list[Moment], shown: Mapping[Key, str]
+) -> Difference | None:
+    """The first digest that two trainings do not have in common, under the name that people know."""
     for (step, wanted), (_, got) in zip(expected, found, strict=True):
-        for side, name in _differing(wanted, got):
-            return Difference(variable=name, side=side, step=step)
+        for key in wanted:
+            if got.get(key) != wanted[key]:
+                return Difference(variable=shown[key], side=key[0], step=step)
     return None
-
-
-def _differing(wanted: Digests, got: Digests) -> Iterator[tuple[str, str]]:
-    return (key for key in wanted if got.get(key) != wanted[key])

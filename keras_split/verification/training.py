@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -36,8 +36,27 @@ def fit_from(model: keras.Model, arguments: Values, seed: int, recorder: Recorde
     return history
 
 
-def differing(whole: Sequence[Values], split: Sequence[Values]) -> tuple[str, ...]:
-    """Names in Histories whose values differ."""
-    names = dict.fromkeys(name for values in (*whole, *split) for name in values if name not in _ONLY_SPLIT)
-    pairs = list(zip(whole, split, strict=True))
+def differing(
+    whole: Sequence[Values], split: Sequence[Values], outputs: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Names in Histories whose values differ.
+
+    Args:
+        whole: Of the whole model.
+        split: Of the split one.
+        outputs: Names of its outputs to those of the whole model's: Keras may have counted on between them.
+    """
+    ours = [{_as_whole(name, outputs): each for name, each in values.items()} for values in split]
+    names = dict.fromkeys(name for values in (*whole, *ours) for name in values if name not in _ONLY_SPLIT)
+    pairs = list(zip(whole, ours, strict=True))
     return tuple(name for name in names if any(one.get(name) != other.get(name) for one, other in pairs))
+
+
+def _as_whole(name: str, outputs: Mapping[str, str]) -> str:
+    """A metric's name in the whole model; with several outputs, it begins with the name of one."""
+    validation = "val_" if name.startswith("val_") else ""
+    metric = name.removeprefix("val_")
+    for own in sorted(outputs, key=len, reverse=True):
+        if metric.startswith(f"{own}_"):
+            return f"{validation}{outputs[own]}{metric.removeprefix(own)}"
+    return name

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 
 from keras_split.model import SplitModel
-from keras_split.partition import partition
-from keras_split.verification.digests import Digests, digests_of, digests_of_server, server_slots
+from keras_split.partition import output_names, partition, same_places
+from keras_split.verification.digests import Digests, Named, digests_of_server, named, server_slots
 from keras_split.verification.in_turns import verify_in_turns
 from keras_split.verification.recorder import Recorder, first_difference
 from keras_split.verification.report import Report
@@ -75,31 +75,37 @@ def _verify(
     build: Callable[[], keras.Model], cuts: tuple[Any, Any], arguments: dict[str, Any], seed: int
 ) -> Report:
     whole = seeded(build, seed)
-    parts = partition(whole, *cuts)
-    sides = parts.sides
-    expected = Recorder(lambda: digests_of(sides, whole.optimizer))
+    sides = partition(whole, *cuts).sides
+    every = named(sides, whole.optimizer)
+    expected = Recorder(every.digests)
     whole_history = fit_from(whole, arguments, seed, expected)
 
     model = seeded(build, seed)
-    split = SplitModel(model, *cuts)
+    split = SplitModel(model, *(_same_cut(each, whole, model) for each in cuts))
     settings = model.get_compile_config()
     split.compile_from_config({**settings, "jit_compile": "auto"})
+    own = named({"client": split._halves.own}, split.optimizer)
     slots = server_slots(sides["server"], split.optimizer)
-    found = Recorder(lambda: _split_digests(split, slots))
+    found = Recorder(lambda: _split_digests(split, own, slots))
     try:
         split_history = fit_from(split, arguments, seed, found)
     finally:
         split.close()
+    outputs = dict(zip(split.output_names, output_names(whole), strict=True))
     return Report(
         cut=str(cuts[0]) if cuts[1] is None else f"{cuts[0]} and {cuts[1]}",
         steps=expected.steps,
         variables=len(expected.moments[-1][1]),
-        difference=first_difference(expected.moments, found.moments),
-        history_differences=differing([whole_history], [split_history]),
+        difference=first_difference(expected.moments, found.moments, every.shown),
+        history_differences=differing([whole_history], [split_history], outputs),
     )
 
 
-def _split_digests(split: SplitModel, slots: list[str]) -> Digests:
-    halves = split._halves
-    found = digests_of({"client": halves.own}, split.optimizer)
-    return found | digests_of_server(halves.session().inspect(digests_only=True), slots)
+def _same_cut(cut: Any, whole: keras.Model, model: keras.Model) -> Any:
+    """A cut of the one in the other, where layers without a name of their own have got other ones."""
+    return None if cut is None else same_places([cut] if isinstance(cut, str) else cut, whole, model)
+
+
+def _split_digests(split: SplitModel, own: Named, slots: list[str]) -> Digests:
+    theirs = split._halves.session().inspect(digests_only=True)
+    return own.digests() | digests_of_server(theirs, slots)

@@ -80,6 +80,37 @@ def test_list_cuts_counts_what_can_be_counted_by_hand():
     assert (flatten.client_parameters, flatten.client_flops) == (weights, multiplications)
 
 
+def test_list_cuts_counts_one_sample_of_a_batch_of_fixed_size():
+    def build(fixed):
+        left = keras.Input(batch_shape=(8, 6), name="left") if fixed else keras.Input((6,), name="left")
+        low = [
+            layers.Dense(4, name="low")(left),
+            layers.Dense(5, name="right")(keras.Input((6,), name="other")),
+        ]
+        joined = layers.Concatenate(name="joined")(low)
+        return keras.Model([left, low[1]._keras_history.operation.input], layers.Dense(3)(joined))
+
+    open_sized, fixed = (keras_split.list_cuts(build(each)) for each in (False, True))
+    assert str(fixed) == str(open_sized)
+    assert (fixed[0].name, fixed[0].client_flops, fixed[0].shapes) == ("joined", 117, ((8, 9),))
+
+
+def test_list_cuts_prints_a_table_and_shows_one_in_a_notebook():
+    found = keras_split.list_cuts(residual())
+    lines = str(found).splitlines()
+    assert lines[0].split() == ["Cut", "Frontier", "Bytes/sample", "Parameters", "Share", "FLOPs", "Share"]
+    assert [line.split()[0] for line in lines[2:]] == [cut.name for cut in found]
+    assert "6x6x4 + 6x6x4          1,152" in str(found)
+    shown = found._repr_html_()
+    assert shown.count("<tr>") == len(found) + 1
+    assert "<td>block1_relu</td><td>6x6x4 + 6x6x4</td><td>1,152</td>" in shown
+    assert isinstance(found, list) and found[-1:] == [found[-1]]
+    nothing = keras.Sequential([keras.Input((2,)), layers.Dense(2, name="low")])
+    assert str(keras_split.list_cuts(nothing)) in keras_split.list_cuts(nothing)._repr_html_()
+    odd = keras.Sequential([keras.Input((2,)), layers.Dense(2, name="a>b"), layers.Dense(2)])
+    assert "<td>a&gt;b</td>" in keras_split.list_cuts(odd)._repr_html_()
+
+
 def test_list_cuts_counts_every_tensor_that_crosses():
     found = {cut.name: cut for cut in keras_split.list_cuts(residual())}
     # The block's input goes around the cut.

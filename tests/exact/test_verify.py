@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 import pytest
 
 import keras_split
@@ -45,6 +46,25 @@ def test_it_says_what_differs_first(monkeypatch):
     # The first owner has two batches, and what the second takes over lacks something.
     assert report.difference == keras_split.verification.Difference("low_norm/2:moving_mean", "client", 2)
     assert "'low_norm/2:moving_mean' on the client, after update 2" in str(report)
+
+
+def unnamed() -> keras.Model:
+    """Two outputs and an operation; Keras counts on whenever it is built."""
+    inputs = keras.Input(X.shape[1:])
+    hidden = keras.layers.Dense(6)(inputs)
+    hidden = keras.layers.Dropout(0.3)(keras.ops.add(hidden, keras.layers.Dense(6, "relu")(hidden)))
+    outputs = [keras.layers.Dense(1)(hidden), keras.layers.Dense(1)(hidden)]
+    model = keras.Model(inputs, outputs)
+    model.compile("adam", ["mse", "mae"], metrics=[["mae"], ["mse"]])
+    return model
+
+
+@pytest.mark.parametrize("clients", [1, 2])
+def test_models_that_are_built_twice_are_compared_by_place(clients):
+    rows = [np.ones((len(X), 1)), np.zeros((len(X), 1))]
+    cut = f"dense_{keras.backend.get_uid('dense')}"  # In the first model that is built from now on.
+    report = keras_split.verify(unnamed, cut, X, rows, batch_size=20, clients=clients, validation_split=0.25)
+    assert report.equal, report
 
 
 @pytest.mark.parametrize("clients", [1, 2, 3, 10])

@@ -36,7 +36,7 @@ def test_a_client_of_another_protocol_is_refused_by_the_server(shared_server, an
 def test_a_server_of_another_protocol_is_refused_by_the_client(shared_server, another, monkeypatch):
     another()  # It asks as the server expects it.
     monkeypatch.setattr("keras_split.peer.PROTOCOL", 99)
-    with pytest.raises(VersionMismatch, match=r"The server speaks protocol 1 \(keras_split .*this side 99"):
+    with pytest.raises(VersionMismatch, match=r"The server speaks protocol 2 \(keras_split .*this side 99"):
         join(shared_server)
 
 

@@ -76,7 +76,16 @@ def offered(head: Config, frontier: list[Config] | None = None) -> Config:
         "name": "net",
         "cut": ["out"],
         "second_cut": [],
-        "head": {"model": head, "layer_ranks": {"dense": 1}, "weight_ranks": {"dense/0:kernel": 0}},
+        "head": {
+            "model": head,
+            "calls": [
+                [at, number]
+                for at, each in enumerate(head["config"]["layers"])
+                for number in range(len(each["inbound_nodes"]))
+            ],
+            "layer_ranks": {"dense": 1},
+            "weight_ranks": {"dense/0:kernel": 0},
+        },
         "tail": None,
         "frontier": frontier or [described(4)],
         "second_frontier": [],
@@ -124,6 +133,22 @@ def _around(**changes: Any) -> Callable[[], Config]:
 
 def _settings(name: str, value: Any) -> Callable[[], Config]:
     return _hostile(lambda found: found["settings"].update({name: value}))
+
+
+def _calls(calls: Any) -> Callable[[], Config]:
+    return _hostile(lambda found: found["topology"]["head"].update(calls=calls))
+
+
+def _layers_called(calls: Any) -> Callable[[], Config]:
+    """Two layers, one behind the other, and the order in which they are to be called."""
+
+    def made() -> Config:
+        two = (layer("Dense", "dense", "raw", units=8), layer("Dense", "out", "dense", units=4))
+        found = offered(model(image(8), *two))
+        found["topology"]["head"].update(calls=calls)
+        return found
+
+    return made
 
 
 def _layers(*layers: Config, outputs: Any = None, inputs: Any = None) -> Callable[[], Config]:
@@ -474,6 +499,11 @@ GRAPHS: dict[str, Callable[[], Config]] = {
     "ranks that are text": _hostile(
         lambda found: found["topology"]["head"].update(layer_ranks={"dense": "1"})
     ),
+    "a call that is left out": _calls([]),
+    "a call of a layer that is not there": _calls([[2, 0]]),
+    "a call twice": _calls([[1, 0], [1, 0]]),
+    "calls without numbers": _calls([[1]]),
+    "a call in front of what it reads": _layers_called([[2, 0], [1, 0]]),
     "an unknown key around the parts": _around(run_eagerly=True),
     "no head": _hostile(lambda found: found["topology"].pop("head")),
 }

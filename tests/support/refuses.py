@@ -17,8 +17,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_split.digest import digest_of
 from keras_split.model.connect import read_offer
+from keras_split.naming import topology_digest
 from keras_split.partition import Part
 
 _KIB_PER_MB = 1000 if sys.platform != "darwin" else 1_000_000
@@ -58,7 +58,7 @@ def peak_memory() -> float:
 def offer(text: str) -> BaseException | None:
     found = json.loads(text)[1]
     try:
-        digest = digest_of(found["topology"]) if "topology" in found else ""
+        digest = topology_digest(found["topology"]) if "topology" in found else ""
     except ValueError:
         digest = ""  # Not a number has none, and is refused one step earlier on the way from a server.
     try:

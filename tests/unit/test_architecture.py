@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parents[2] / "keras_split"
 FLOORS = [
     {"durable"},
     {"_proto", "columns", "errors", "digest", "keyfiles", "roles", "run_names", "version"},
+    {"naming"},
     {"audit", "codec", "crypto", "partition", "segment", "state", "topology", "turns"},
     {"certs", "numerics", "peer", "transport"},
     {"store"},

@@ -16,7 +16,8 @@ from keras_split import certs
 from keras_split.cli import main
 from keras_split.cli.random_data import random_data
 from keras_split.cli.runs import run_from
-from keras_split.cli.text import duration, short, table
+from keras_split.cli.text import duration, table
+from keras_split.columns import short
 from support.sealed import ALICE, roster_file
 
 COMMANDS = ("certs", "cuts", "demo", "keygen", "log", "plan", "roster", "serve", "status", "store", "verify")

@@ -14,8 +14,8 @@ import pytest
 from keras_split import SplitModel
 from keras_split.audit import AuditLog
 from keras_split.crypto import Identity, create_roster
-from keras_split.digest import digest_of
 from keras_split.errors import ConnectionLost, SettingsRefused
+from keras_split.naming import topology_digest
 from keras_split.partition import partition
 from keras_split.session import Joined, Session
 from support.served import settings
@@ -31,7 +31,7 @@ def joined() -> Joined:
     topology = json.loads(
         json.dumps(partition(keras.Sequential([keras.Input((4,)), *layers]), "low").topology())
     )
-    return Joined(topology, digest_of(topology), json.loads(settings()), False, {}, 0)
+    return Joined(topology, topology_digest(topology), json.loads(settings()), False, {}, 0)
 
 
 @pytest.fixture

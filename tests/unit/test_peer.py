@@ -20,7 +20,7 @@ def test_another_protocol_is_refused_with_both_numbers_and_both_versions(protoco
     other = this_peer()
     other.protocol, other.package_version = protocol, "99.1"
     with pytest.raises(
-        VersionMismatch, match=rf"client speaks protocol {protocol} \(keras_split 99\.1\).*side 1"
+        VersionMismatch, match=rf"client speaks protocol {protocol} \(keras_split 99\.1\).*side {PROTOCOL}"
     ):
         check_peer(other, "client")
 
