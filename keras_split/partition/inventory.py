@@ -8,6 +8,7 @@ sublayers have names that Keras counts up in each process, as `dropout_5` in Mul
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -22,13 +23,27 @@ def named_layers(model: keras.Model) -> dict[str, Any]:
 
 def named_variables(model: keras.Model) -> dict[str, Any]:
     """All variables of a model, seed generators' included, e.g. `encoder/conv/0:kernel`."""
+    return {name: each for name, each, _ in _owned_variables(model)}
+
+
+def starts_trainable(model: keras.Model) -> list[str]:
+    """Names of those that their layers have made to be trained, whether they are frozen now or not."""
+    return [name for name, _, is_weight in _owned_variables(model) if is_weight]
+
+
+def without_count(name: str) -> str:
+    """A name without the number that Keras gives to what has no name of its own, as `variable_3`."""
+    return re.sub(r"_\d+$", "", name)
+
+
+def _owned_variables(model: keras.Model) -> Iterator[tuple[str, Any, bool]]:
     seen: set[int] = set()
-    found: dict[str, Any] = {}
     for path, layer in named_layers(model).items():
         own = [variable for variable in _own_variables(layer) if id(variable) not in seen]
         seen.update(id(variable) for variable in own)
-        found.update({f"{path}/{index}:{each.name}": each for index, each in enumerate(own)})
-    return found
+        weights = {id(variable) for variable in layer._trainable_variables}
+        for index, each in enumerate(own):
+            yield f"{path}/{index}:{without_count(each.name)}", each, id(each) in weights
 
 
 def _collect(layer: Any, prefix: str, found: dict[str, Any], seen: set[int]) -> None:
@@ -44,7 +59,7 @@ def _collect(layer: Any, prefix: str, found: dict[str, Any], seen: set[int]) -> 
 def _lasting_name(child: Any, parent: Any) -> str:
     # A model's config holds the names of its layers; what other layers make inside has a fixed order.
     is_listed = hasattr(parent, "_nodes_by_depth") or isinstance(parent, keras.Sequential)
-    return child.name if is_listed else re.sub(r"_\d+$", "", child.name)
+    return child.name if is_listed else without_count(child.name)
 
 
 def _unused(path: str, found: dict[str, Any]) -> str:
