@@ -5,6 +5,7 @@ from keras_split.partition.frontier import Frontier, Sections
 from keras_split.partition.inventory import named_variables
 from keras_split.partition.part import Part
 from keras_split.partition.partition import Partition, partition
+from keras_split.partition.rebuilt import checked, rebuild, settle_statistics
 
 __all__ = [
     "Cut",
@@ -12,10 +13,13 @@ __all__ = [
     "Part",
     "Partition",
     "Sections",
+    "checked",
     "describe_cut",
     "legal_cut_names",
     "list_cuts",
     "named_variables",
     "partition",
+    "rebuild",
+    "settle_statistics",
     "why_no_cut",
 ]

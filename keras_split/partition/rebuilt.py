@@ -1,9 +1,9 @@
 """Whether a part that is rebuilt from its config is the part that it was made from.
 
-A Keras config holds what layers were made with. What was changed afterwards, and what their `get_config` leaves
-out, is lost on the way to another process, silently. So whoever sends a config rebuilds it first, as the other
-process will, and compares layer by layer: what is written down, what the layers remember, and what they compute.
-The weights' values do not matter, since they travel by themselves.
+A Keras config holds what layers were made with. What was changed afterwards, and what their `get_config`
+leaves out, is lost on the way to another process, silently. So whoever sends a config rebuilds it first, as
+the other process will, and compares layer by layer: what is written down, what the layers remember, and what
+they compute. The weights' values do not matter, since they travel by themselves.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ import contextlib
 import functools
 import inspect
 import math
+import random
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import keras
@@ -49,9 +52,9 @@ def rebuild(config: dict[str, Any]) -> Part:
         return Part.from_config(config)
     except (ValueError, TypeError, KeyError, AttributeError, ImportError) as error:
         raise TopologyError(
-            "The server cannot rebuild the body. Own layers must live in a module that the server can "
-            "import (not in __main__) and be registered with "
-            "`keras.saving.register_keras_serializable`. Keras says: "
+            "A part of the model cannot be rebuilt from its config, which is all that another process gets. "
+            "Own layers must live in a module that the server can import (not in __main__) and be registered "
+            "with `keras.saving.register_keras_serializable`. Keras says: "
             f"{' '.join(str(error).split()).rpartition('Exception encountered: ')[2][:300]}"
         ) from error
 
@@ -63,8 +66,40 @@ def settle_statistics(part: Part) -> None:
             layer.finalize_state()
 
 
+def checked(config: dict[str, Any], part: Part) -> dict[str, Any]:
+    """A part's config, if another process will build the same part from it.
+
+    Raises:
+        ValueError: It would build another one; the text names the layer.
+        TopologyError: It would build none.
+    """
+    policy = keras.config.dtype_policy()
+
+    def check() -> None:
+        keras.config.set_dtype_policy(policy)
+        check_rebuilt(part, rebuild(config))
+
+    # In a thread of its own, which has its own counters of names, and no graph that is being traced.
+    with _unnoticed(), ThreadPoolExecutor(1) as thread:
+        thread.submit(check).result()
+    return config
+
+
+@contextlib.contextmanager
+def _unnoticed() -> Iterator[None]:
+    """Nobody is warned twice, and what draws from Python and NumPy afterwards gets what it would have got."""
+    before = random.getstate(), np.random.get_state()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])
+
+
 def check_rebuilt(part: Part, rebuilt: Part) -> None:
-    """Passes if a part that was rebuilt is as the original, whatever the values of its weights.
+    """Passes if a rebuilt part is as the original, whatever the values of its weights.
 
     Args:
         part: The original; it is not changed.
@@ -78,8 +113,7 @@ def check_rebuilt(part: Part, rebuilt: Part) -> None:
         if path not in layers or path not in others:
             raise _refused(path, layers.get(path, others.get(path)), "its name")
         _check(path, layers[path], _memory(layers[path], others[path]))
-    variables = _check_variables(part, rebuilt, layers)
-    values = _Values(variables)
+    values = _Values(_pairs(part, rebuilt, layers))
     with values.of_the_original():
         settle_statistics(rebuilt)
     _check_graph(part.model, rebuilt.model, values, "")
@@ -92,10 +126,10 @@ def _check(path: str, layer: Any, difference: str) -> None:
 
 def _refused(path: str, layer: Any, difference: str) -> ValueError:
     return ValueError(
-        f"Keras rebuilds the layer {path!r} of class {type(layer).__name__} as another one: {difference} is not "
-        "what it was. Another process gets a layer's config, and the weights; what was changed after the layer was "
-        "made, or is missing in its `get_config`, is lost. Give it as an argument of the layer, return it from "
-        "`get_config`, and take registered functions. "
+        f"Keras rebuilds the layer {path!r} of class {type(layer).__name__} as another one: {difference} is "
+        "not what it was. Another process gets a layer's config and the weights; what else was changed after "
+        "the layer was made, or is missing in its `get_config`, is lost. Make it an argument of the layer, "
+        "return it from `get_config`, and take functions of `keras.activations` or registered ones. "
         f"Received: layer={path!r}."
     )
 
@@ -110,7 +144,8 @@ def _memory(layer: Any, other: Any) -> str:
         if not _alike(getattr(layer, name, None), getattr(other, name, None), {}):
             return f"`{name}`"
     own, others = (
-        {name: each for name, each in vars(one).items() if name not in _bookkeeping()} for one in (layer, other)
+        {name: each for name, each in vars(one).items() if name not in _bookkeeping()}
+        for one in (layer, other)
     )
     for name in {**own, **others}:
         if not _alike(own.get(name), others.get(name), {}):
@@ -119,8 +154,9 @@ def _memory(layer: Any, other: Any) -> str:
 
 
 def _config(layer: Any) -> Any:
+    # Without the name, by which the layers have been found: Keras may have counted on.
     with contextlib.suppress(NotImplementedError):
-        return layer.get_config()
+        return {key: each for key, each in layer.get_config().items() if key != "name"}
     return None
 
 
@@ -174,7 +210,7 @@ def _captured(function: types.FunctionType) -> list[Any]:
     return [function.__defaults__, function.__kwdefaults__, inspect.getclosurevars(function).nonlocals]
 
 
-def _check_variables(part: Part, rebuilt: Part, layers: Mapping[str, Any]) -> list[tuple[Any, Any, bool]]:
+def _pairs(part: Part, rebuilt: Part, layers: Mapping[str, Any]) -> list[tuple[Any, Any, bool]]:
     """Pairs of variables, each with whether it is a weight that any value suits."""
     own, others = named_variables(part.model), named_variables(rebuilt.model)
     weights = set(starts_trainable(part.model))
@@ -203,17 +239,23 @@ class _Values:
     def is_due(self, node: Any) -> bool:
         """Whether a layer is to be computed with.
 
-        One of Keras' own remembers nothing but what was compared. So one stands for all of its kind, and those
-        with many weights need not prove it.
+        One of Keras' own remembers nothing but what was compared. So one stands for all of its kind, and
+        those with many weights need not prove it.
         """
         operation = node.operation
         if not type(operation).__module__.startswith("keras."):
             return True
-        config = {**(_config(operation) or {}), "name": ""}
         weights = [(each.shape, each.dtype, each.trainable) for each in getattr(operation, "variables", [])]
         if sum(math.prod(shape) for shape, *_ in weights) > _MANY_WEIGHTS:
             return False
-        kind = repr([type(operation), config, [(each.shape, each.dtype) for each in node.input_tensors], weights])
+        kind = repr(
+            [
+                type(operation),
+                _config(operation),
+                [(each.shape, each.dtype) for each in node.input_tensors],
+                weights,
+            ]
+        )
         is_new = kind not in self._computed
         self._computed.add(kind)
         return is_new
@@ -319,7 +361,7 @@ def _forward(
             outputs = [each for each in tree.flatten(operation(*args, **kwargs)) if tf.is_tensor(each)]
     updates = [scope.get_current_value(variable) for variable, _ in mapping]
     masks = [getattr(each, "_keras_mask", None) for each in outputs]
-    gradients = []
+    gradients: list[Any] = []
     if training and sources:
         pulled = [each for each in [*outputs, *scope.losses] if each.dtype.is_floating]
         pulls = [tf.cast(_noise(each.shape, 1.0), each.dtype) for each in pulled]

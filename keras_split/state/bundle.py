@@ -35,8 +35,8 @@ def optimizer_variables(optimizer: Any) -> dict[str, Any]:
     """An optimizer's variables under names that two processes with the same part agree on."""
     if optimizer is None:
         return {}
-    # Without the number that Keras gives to a variable without a name, such as Nadam's product.
-    names = [re.sub(r"_\d+$", "", each.name) for each in optimizer.variables]
+    # Without the numbers that Keras gives to variables and layers that have no names of their own.
+    names = [re.sub(r"_\d+(?=_|$)", "", each.name) for each in optimizer.variables]
     return {f"optimizer/{at}:{names[at]}": each for at, each in enumerate(optimizer.variables)}
 
 

@@ -73,13 +73,28 @@ def _ranks(value: Any) -> dict[str, int]:
     return {_layer_path(name): rank(value[name]) for name in value}
 
 
+def _no_alphas(value: Any) -> dict[str, float]:
+    # Of layers with LoRA, none of which is accepted.
+    if value != {}:
+        raise refused(value, "none: a server's layers have no LoRA")
+    return {}
+
+
 def _dict(value: Any) -> Options:
     if type(value) is not dict:
         raise refused(value, "a serialised model")
     return value
 
 
-_PART = _fixed({"model": _dict, "layer_ranks": _ranks, "weight_ranks": _ranks})
+_PART = _fixed(
+    {
+        "model": _dict,
+        "layer_ranks": _ranks,
+        "weight_ranks": _ranks,
+        "frozen": list_of(_layer_path, 0, _MAX_RANKS),
+        "lora_alphas": _no_alphas,
+    }
+)
 _TENSOR = _fixed(
     {
         "shape": list_of(optional(integer(1)), 1, MAX_RANK),

@@ -105,12 +105,13 @@ def read_offer(
     """
     found = read_document(topology)
     # What the tail reads of the head shows in the gradients that go up, so no raw input may be among it.
-    head = validate(found["head"]["model"], custom_layers=custom_layers)
+    head = validate(found["head"]["model"], custom_layers=custom_layers, frozen=found["head"]["frozen"])
     tail = None
     if found["tail"] is not None:
         # Nothing that comes out of the tail leaves this process.
         limits = replace(TopologyLimits(), mixing="none")
-        tail = validate(found["tail"]["model"], limits=limits, custom_layers=custom_layers)
+        given = {"limits": limits, "custom_layers": custom_layers, "frozen": found["tail"]["frozen"]}
+        tail = validate(found["tail"]["model"], **given)
     _check_frontier(found, head)
     checked = validate_settings(settings or {})
     return Offer(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,6 +88,7 @@ def validate(
     *,
     limits: TopologyLimits | None = None,
     custom_layers: Mapping[str, type] | None = None,
+    frozen: Collection[str] = (),
 ) -> Topology:
     """Walks a serialised model that came from someone else.
 
@@ -103,6 +104,7 @@ def validate(
             with `keras.saving.register_keras_serializable`, for example `"mine>Attention"`. They
             count as mixing if their attribute `mixes_inputs` is true, and the sizes that the
             config declares for their outputs are believed.
+        frozen: Names of layers and weights that are not trained, besides what the config says.
 
     Raises:
         TopologyError: Something is refused; the text names the layer, the option and what is
@@ -110,7 +112,7 @@ def validate(
     """
     limits = limits or TopologyLimits()
     try:
-        model = ModelReader(limits, custom_layers or {}).model(plain_copy(config, limits))
+        model = ModelReader(limits, custom_layers or {}, frozen).model(plain_copy(config, limits))
         evaluation = Evaluation(model, limits)
         exposed = _exposed_masks(evaluation.outputs, limits)
     except _NO_SENSE as error:
