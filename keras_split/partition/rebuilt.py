@@ -55,7 +55,7 @@ def rebuild(config: dict[str, Any]) -> Part:
             "A part of the model cannot be rebuilt from its config, which is all that another process gets. "
             "Own layers must live in a module that the server can import (not in __main__) and be registered "
             "with `keras.saving.register_keras_serializable`. Keras says: "
-            f"{' '.join(str(error).split()).rpartition('Exception encountered: ')[2][:300]}"
+            f"{' '.join(str(error).split()).rpartition('Exception encountered: ')[2][:300]}."
         ) from error
 
 
@@ -77,7 +77,11 @@ def checked(config: dict[str, Any], part: Part) -> dict[str, Any]:
 
     def check() -> None:
         keras.config.set_dtype_policy(policy)
-        check_rebuilt(part, rebuild(config))
+        try:
+            rebuilt = rebuild(config)
+        except TopologyError as error:
+            raise TopologyError(f"{error} {_not_rebuilt(part)}") from error
+        check_rebuilt(part, rebuilt)
 
     # In a thread of its own, which has its own counters of names, and no graph that is being traced.
     with _unnoticed(), ThreadPoolExecutor(1) as thread:
@@ -118,6 +122,15 @@ def check_rebuilt(part: Part, rebuilt: Part) -> None:
     for path, layer in layers.items():
         _check(path, layer, _memory(layer, others[path]))
     _check_graph(part.model, rebuilt.model, values, "")
+
+
+def _not_rebuilt(part: Part) -> str:
+    for path, layer in named_layers(part.model).items():
+        try:
+            keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+        except Exception:
+            return f"Received: layer={path!r} of class {type(layer).__name__}."
+    return f"Received: {part.model.name!r}."
 
 
 def _check(path: str, layer: Any, difference: str) -> None:
@@ -359,18 +372,16 @@ def _forward(
         kwargs["training"] = training
     scope = keras.StatelessScope(mapping, collect_losses=True)
     sources = [each for each in [*inputs, *(value for _, value in mapping)] if each.dtype.is_floating]
-    with tf.GradientTape() as tape:
-        tape.watch(sources)
-        # Which gives the values as they are watched.
-        with scope:
+    # Gradients of a layer's own may read its variables again, and so are taken within the scope.
+    with scope:
+        with tf.GradientTape() as tape:
+            tape.watch(sources)
             outputs = [each for each in tree.flatten(operation(*args, **kwargs)) if tf.is_tensor(each)]
+        pulled = [each for each in [*outputs, *scope.losses] if training and each.dtype.is_floating]
+        pulls = [tf.cast(_noise(each.shape, 1.0), each.dtype) for each in pulled]
+        gradients = tape.gradient(pulled, sources, output_gradients=pulls) if pulled and sources else []
     updates = [scope.get_current_value(variable) for variable, _ in mapping]
     masks = [getattr(each, "_keras_mask", None) for each in outputs]
-    gradients: list[Any] = []
-    if training and sources:
-        pulled = [each for each in [*outputs, *scope.losses] if each.dtype.is_floating]
-        pulls = [tf.cast(_noise(each.shape, 1.0), each.dtype) for each in pulled]
-        gradients = tape.gradient(pulled, sources, output_gradients=pulls) if pulled else []
     return [*outputs, *masks, *scope.losses, *updates, *map(_dense, gradients)]
 
 
