@@ -101,9 +101,13 @@ class Named:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
-        """The layer, with its name from the beginning."""
-        layer = keras.saving.deserialize_keras_object(config["layer"])
+        """The layer, which has its name before it makes its weights."""
+        bare = dict(config["layer"])
+        shapes = bare.pop("build_config", None)
+        layer = keras.saving.deserialize_keras_object(bare)
         layer.name = config["name"]
+        if shapes:
+            layer.build_from_config(shapes)
         return layer
 
 

@@ -1,4 +1,4 @@
-"""A part that another process rebuilds from its config is the same part, or is refused by the layer's name."""
+"""A part that another process rebuilds from its config is the same part, or its layer is refused."""
 
 from __future__ import annotations
 
