@@ -39,7 +39,6 @@ def build() -> keras.Model:
         sides += [
             layers.Dense(8, name=f"{side}_frozen"),
             Scaled(name=f"{side}_scaled"),
-            Scaled(name=f"{side}_scaled_too"),
             layers.Dense(8, activation="tanh", name=f"{side}_lora"),
             layers.BatchNormalization(name=f"{side}_norm"),
         ]

@@ -72,11 +72,17 @@ def described(*shape: int | None) -> Config:
 
 def offered(head: Config, frontier: list[Config] | None = None) -> Config:
     """What a server sends: its topology, and its compile settings."""
+    part = {
+        "layer_ranks": {"dense": 1},
+        "weight_ranks": {"dense/0:kernel": 0},
+        "frozen": [],
+        "lora_alphas": {},
+    }
     topology = {
         "name": "net",
         "cut": ["out"],
         "second_cut": [],
-        "head": {"model": head, "layer_ranks": {"dense": 1}, "weight_ranks": {"dense/0:kernel": 0}},
+        "head": {"model": head, **part},
         "tail": None,
         "frontier": frontier or [described(4)],
         "second_frontier": [],
@@ -95,6 +101,10 @@ def offered(head: Config, frontier: list[Config] | None = None) -> Config:
 def honest() -> Config:
     """An offer without any attack."""
     return offered(model(image(8), layer("Dense", "dense", "raw", units=4, activation="relu")))
+
+
+def _frozen(name: str) -> Callable[[], Config]:
+    return _hostile(lambda found: found["topology"]["head"].update(frozen=[name]))
 
 
 def _hostile(edit: Edit) -> Callable[[], Config]:
@@ -474,6 +484,11 @@ GRAPHS: dict[str, Callable[[], Config]] = {
     "ranks that are text": _hostile(
         lambda found: found["topology"]["head"].update(layer_ranks={"dense": "1"})
     ),
+    "frozen weights that are text": _hostile(lambda found: found["topology"]["head"].update(frozen="all")),
+    "frozen weights that are not there": _frozen("dense/2:gamma"),
+    "a factor for what has none": _hostile(
+        lambda found: found["topology"]["head"].update(lora_alphas={"dense": 1e9})
+    ),
     "an unknown key around the parts": _around(run_eagerly=True),
     "no head": _hostile(lambda found: found["topology"].pop("head")),
 }
@@ -485,6 +500,8 @@ LEAKS: dict[str, Callable[[], Config]] = {
     "a reversal": _layers(image(8), operation("Flip", "out", call(tensor("raw")), axis=-1)),
     "normalisation alone": _layers(image(8), layer("BatchNormalization", "out", "raw")),
     "a frozen layer": _dense(trainable=False),
+    "a layer that is frozen besides": _frozen("dense"),
+    "a frozen weight": _frozen("dense/0:kernel"),
     "a frozen model": _head(lambda head: head["config"].update(trainable=False)),
     "a skip around the layer": _layers(
         image(8),
