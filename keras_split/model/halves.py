@@ -99,7 +99,7 @@ class Halves:
         for name, part, names in zip(("head", "tail"), self.own, found, strict=False):
             # Where own layers are not registered, whoever loads the file has to know them.
             with contextlib.suppress(TopologyError):
-                checked({**self.topology[name], "frozen": names}, part)
+                checked({**self.topology[name], "frozen": names}, part, in_file=True)
         return found
 
     def volatile(self) -> list[tuple[Any, Any]]:

@@ -13,6 +13,7 @@ import functools
 import inspect
 import math
 import random
+import tempfile
 import types
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -66,8 +67,13 @@ def settle_statistics(part: Part) -> None:
             layer.finalize_state()
 
 
-def checked(config: dict[str, Any], part: Part) -> dict[str, Any]:
+def checked(config: dict[str, Any], part: Part, *, in_file: bool = False) -> dict[str, Any]:
     """A part's config, if another process will build the same part from it.
+
+    Args:
+        config: Of the part.
+        part: As it is by now.
+        in_file: Whether it goes into a file of Keras', which holds tables of words as well.
 
     Raises:
         ValueError: It would build another one; the text names the layer.
@@ -81,6 +87,8 @@ def checked(config: dict[str, Any], part: Part) -> dict[str, Any]:
             rebuilt = rebuild(config)
         except TopologyError as error:
             raise TopologyError(f"{error} {_not_rebuilt(part)}") from error
+        if in_file:
+            _hand_over_assets(part, rebuilt)
         check_rebuilt(part, rebuilt)
 
     # In a thread of its own, which has its own counters of names, and no graph that is being traced.
@@ -122,6 +130,15 @@ def check_rebuilt(part: Part, rebuilt: Part) -> None:
     for path, layer in layers.items():
         _check(path, layer, _memory(layer, others[path]))
     _check_graph(part.model, rebuilt.model, values, "")
+
+
+def _hand_over_assets(part: Part, rebuilt: Part) -> None:
+    others = named_layers(rebuilt.model)
+    for path, layer in named_layers(part.model).items():
+        if hasattr(layer, "save_assets") and path in others:
+            with tempfile.TemporaryDirectory() as folder:
+                layer.save_assets(folder)
+                others[path].load_assets(folder)
 
 
 def _not_rebuilt(part: Part) -> str:
