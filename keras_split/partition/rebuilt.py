@@ -31,7 +31,10 @@ from keras_split.partition.inventory import named_layers, named_variables, start
 from keras_split.partition.part import Part
 
 # Attributes of every layer that decide what it computes; the others are Keras' bookkeeping.
-_TELLING = ("autocast", "supports_masking", "activity_regularizer", "compute_dtype", "variable_dtype")
+_TELLING = (
+    *("autocast", "supports_masking", "activity_regularizer", "compute_dtype", "variable_dtype"),
+    "_remat_mode",
+)
 # What is compared by itself, and metrics, which train nothing.
 _ELSEWHERE = (
     *(keras.Variable, keras.KerasTensor, keras.layers.Layer),

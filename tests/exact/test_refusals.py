@@ -90,6 +90,15 @@ def test_mixed_float16_is_refused():
         keras_split.SplitModel(mlp(), CASE.cut)
 
 
+def test_a_frozen_model_with_a_layer_that_is_not_is_refused():
+    model = mlp()
+    model.trainable = False
+    keras_split.SplitModel(model, CASE.cut).close()
+    model.layers[-1].trainable = True
+    with pytest.raises(ValueError, match=f"that of {model.layers[-1].name!r} in it is True"):
+        keras_split.SplitModel(model, CASE.cut)
+
+
 def test_a_layer_that_forgets_its_policy_is_refused():
     def build(**options):
         images = keras.Input((4, 4, 2))
