@@ -109,8 +109,8 @@ def _check_flags(model: keras.Model) -> None:
         if any(each.trainable for each in layer.weights):
             raise ValueError(
                 f"`trainable` of the model {model.name!r} is False, so that Keras trains none of its layers, "
-                f"and that of {layer.name!r} in it is True. Set `model.trainable = True` first, and then freeze "
-                f"layers one by one. Received: layer={layer.name!r}."
+                f"and that of {layer.name!r} in it is True. Set `model.trainable = True` first, and then "
+                f"freeze layers one by one. Received: layer={layer.name!r}."
             )
 
 
