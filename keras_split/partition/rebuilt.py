@@ -180,7 +180,11 @@ def _memory(layer: Any, other: Any) -> str:
         if not _alike(getattr(layer, name, None), getattr(other, name, None), {}):
             return f"`{name}`"
     own, others = (
-        {name: each for name, each in vars(one).items() if name not in _bookkeeping()}
+        {
+            name: each
+            for name, each in vars(one).items()
+            if name not in _bookkeeping() and not _decides_a_start(name)
+        }
         for one in (layer, other)
     )
     for name in {**own, **others}:
@@ -194,6 +198,11 @@ def _config(layer: Any) -> Any:
     with contextlib.suppress(NotImplementedError):
         return {key: each for key, each in layer.get_config().items() if key != "name"}
     return None
+
+
+def _decides_a_start(name: Any) -> bool:
+    """Whether an option is for values that travel by themselves: of weights, and of generators of draws."""
+    return isinstance(name, str) and (name == "seed" or name.endswith("initializer"))
 
 
 @functools.cache
@@ -211,7 +220,8 @@ def _alike(one: Any, other: Any, seen: dict[int, Any]) -> bool:
     if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
         return len(one) == len(other) and all(_alike(a, b, seen) for a, b in zip(one, other, strict=True))
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_alike(one[key], other[key], seen) for key in one)
+        keys = [key for key in one if not _decides_a_start(key)]
+        return one.keys() == other.keys() and all(_alike(one[key], other[key], seen) for key in keys)
     if isinstance(one, (int, float)) and isinstance(other, (int, float)):
         return one == other or one != one and other != other
     if type(one) is not type(other):

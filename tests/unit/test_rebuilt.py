@@ -16,6 +16,7 @@ from keras import layers
 from keras_split.errors import TopologyError
 from keras_split.partition import Part, checked, named_variables, settle_statistics
 from keras_split.partition.part import ranked_part
+from keras_split.partition.rebuilt import check_rebuilt
 from keras_split.state import read, write
 
 VECTOR, SEQUENCE, IMAGE, TOKENS = (6,), (5, 4), (6, 6, 3), (5,)
@@ -141,7 +142,7 @@ REFUSED = {
 
 def part_of(make: Callable[[], Any], shape: tuple[int, ...], change: Callable[[Any], None]) -> Part:
     keras.utils.set_random_seed(5)
-    inputs = keras.Input(shape, dtype="int32" if shape == TOKENS else "float32")
+    inputs = keras.Input(shape, dtype="int32" if shape == TOKENS else "float32", name="given")
     layer = make()
     layer.name = "middle"
     model = keras.Model(inputs, layer(inputs))
@@ -237,6 +238,15 @@ def test_whatever_is_set_later_is_kept_or_refused(make, shape):
                 assert computed(twin) == expected, f"{name}={value!r}"
             tried += 1
     assert tried
+
+
+def test_where_weights_and_draws_begin_is_not_compared():
+    def part(**options):
+        return part_of(lambda: layers.GRU(3, dropout=0.1, **options), SEQUENCE, nothing)
+
+    check_rebuilt(part(seed=3, kernel_initializer="he_normal"), part())
+    with pytest.raises(ValueError, match="'middle' of class GRU.*its config"):
+        check_rebuilt(part(), part(recurrent_activation="tanh"))
 
 
 def test_nobody_notices_the_comparison():
