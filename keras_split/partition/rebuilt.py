@@ -188,7 +188,9 @@ def _memory(layer: Any, other: Any) -> str:
         for one in (layer, other)
     )
     for name in {**own, **others}:
-        if not _alike(own.get(name), others.get(name), {}):
+        # Keras sets some only while it loads weights, to nothing.
+        is_nothing = all(side.get(name) is None or side[name] is False for side in (own, others))
+        if not is_nothing and not _alike(own.get(name), others.get(name), {}):
             return f"`{name}`"
     return ""
 

@@ -98,6 +98,12 @@ def adapted(layer: Any) -> None:
     layer.adapt(np.random.default_rng(1).normal(size=(20, 6)).astype("float32"))
 
 
+def loaded(layer: Any) -> None:
+    store: dict[str, Any] = {}
+    layer.save_own_variables(store)
+    layer.load_own_variables(store)
+
+
 def stale(layer: Any) -> None:
     adapted(layer)
     layer.adapt_mean.assign(layer.adapt_mean + 1.0)
@@ -118,6 +124,7 @@ KEPT = {
     "a rate": (lambda: layers.Dropout(0.1), VECTOR, setting(rate=0.8)),
     "a momentum": (layers.BatchNormalization, VECTOR, setting(momentum=0.5, epsilon=0.1)),
     "an adapted layer": (layers.Normalization, VECTOR, adapted),
+    "a layer that was loaded": (lambda: layers.Dense(4), VECTOR, loaded),
     "eight bits": (lambda: layers.Dense(4), VECTOR, lambda layer: layer.quantize("int8")),
 }
 REFUSED = {
