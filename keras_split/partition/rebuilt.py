@@ -27,7 +27,7 @@ from keras import tree
 
 from keras_split.errors import TopologyError
 from keras_split.partition.graph import Graph, is_nested, mask_of
-from keras_split.partition.inventory import named_layers, named_variables, starts_trainable
+from keras_split.partition.inventory import named_layers, named_variables, starts_trainable, without_count
 from keras_split.partition.part import Part
 
 # Attributes of every layer that decide what it computes; the others are Keras' bookkeeping.
@@ -334,7 +334,7 @@ def _check_graph(model: Any, other: Any, values: _Values, prefix: str) -> None:
     for name, nodes in own.items():
         path, operation = f"{prefix}{name}", nodes[0].operation
         rebuilt = others.get(name, [])
-        if list(map(_call_of, nodes)) != list(map(_call_of, rebuilt)):
+        if [_call_of(model, each) for each in nodes] != [_call_of(other, each) for each in rebuilt]:
             raise _refused(path, operation, "how it is called")
         twin = rebuilt[0].operation
         if is_nested(operation):
@@ -343,28 +343,41 @@ def _check_graph(model: Any, other: Any, values: _Values, prefix: str) -> None:
             _check(path, operation, _computing(nodes[0], operation, twin, values))
 
 
+_PLAIN = (str, int, float, slice, types.NoneType, types.EllipsisType)
 _PLAIN_MODELS = (keras.Sequential, type(keras.Model(*[keras.Input((1,))] * 2)))
 
 
 def _calls(model: Any) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for node in Graph(model).nodes:
-        found.setdefault(node.operation.name, []).append(node)
+        found.setdefault(_name_in(model, node.operation), []).append(node)
     for nodes in found.values():
         nodes.sort(key=lambda node: node.operation._inbound_nodes.index(node))
     return found
 
 
-def _call_of(node: Any) -> str:
-    """The arguments of a call, tensors by where they come from."""
+def _name_in(model: Any, operation: Any) -> str:
+    """A Sequential model's config has no operations: Keras makes those of masks anew, and counts on."""
+    is_made = isinstance(model, keras.Sequential) and not isinstance(operation, keras.layers.Layer)
+    return without_count(operation.name) if is_made else operation.name
+
+
+def _call_of(model: Any, node: Any) -> Any:
+    """The arguments of a call and what it returns, tensors by where they come from."""
 
     def described(each: Any) -> Any:
+        if isinstance(each, (list, tuple)):
+            return [described(item) for item in each]
+        if isinstance(each, dict):
+            return {key: described(item) for key, item in each.items()}
         if isinstance(each, keras.KerasTensor):
             history = each._keras_history
-            return history.operation.name, history.tensor_index, each.shape, each.dtype
-        return _bytes(each) if isinstance(each, (np.ndarray, tf.Tensor)) else repr(each)
+            return _name_in(model, history.operation), history.tensor_index, each.shape, each.dtype
+        if isinstance(each, (np.ndarray, tf.Tensor)):
+            return _bytes(each)
+        return each if isinstance(each, _PLAIN) else type(each)
 
-    return repr(tree.map_structure(described, [node.arguments.args, node.arguments.kwargs, node.outputs]))
+    return described([node.arguments.args, node.arguments.kwargs, node.outputs])
 
 
 def _computing(node: Any, operation: Any, twin: Any, values: _Values) -> str:
