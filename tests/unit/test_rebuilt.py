@@ -247,6 +247,35 @@ def test_whatever_is_set_later_is_kept_or_refused(make, shape):
     assert tried
 
 
+@keras.saving.register_keras_serializable("tests")
+class Own(keras.Model):
+    """A functional model of a class of its own."""
+
+
+def sliced() -> keras.Model:
+    given = keras.Input((6, 4))
+    x = layers.Dense(4)(given)
+    x = keras.ops.concatenate([x[:, 1:, :], x[:, :2]], axis=1)
+    x = layers.MultiHeadAttention(2, 2)(x, x, use_causal_mask=True)
+    inside = keras.Input((4,))
+    nested = Own(inside, layers.Dense(4)(inside) + layers.Dense(4, "gelu")(inside))
+    x = keras.ops.mean(x, axis=1)
+    return keras.Model(given, {"one": nested(x) + nested(2 * x), "other": x})
+
+
+def masked() -> keras.Model:
+    tokens = keras.Input((5,), dtype="int32")
+    steps = [layers.Embedding(8, 3, mask_zero=True), layers.Dense(4), layers.GlobalAveragePooling1D()]
+    return keras.Model(tokens, keras.Sequential(steps)(tokens))
+
+
+@pytest.mark.parametrize("build", [sliced, masked])
+def test_graphs_are_kept(build):
+    model = build()
+    part = ranked_part(model, model)
+    checked(part.to_config(), part)
+
+
 def test_where_weights_and_draws_begin_is_not_compared():
     def part(**options):
         return part_of(lambda: layers.GRU(3, dropout=0.1, **options), SEQUENCE, nothing)
