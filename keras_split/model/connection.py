@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from keras_split.errors import ConnectionLost, TopologyError
 from keras_split.numerics import Numerics
-from keras_split.partition import Partition, named_variables
+from keras_split.partition import Partition, checked, named_variables
 from keras_split.session import Joined, Session, Timeouts
 from keras_split.state import read
 
@@ -109,12 +109,16 @@ def private_session(
     folder: str,
     timeouts: Timeouts | None,
 ) -> Session:
-    """A session with a private server that has taken over the body."""
+    """A session with a private server that has taken over the body.
+
+    Raises:
+        ValueError: The server would build another body than this one; the text names the layer.
+    """
     variables = named_variables(parts.body.model)
     body = {
         # Where labels stay with the client, its last layers are not the server's business either.
         "topology": {**parts.topology(), "tail": None},
-        "body": parts.body.to_config(),
+        "body": checked(parts.body.to_config(), parts.body),
         "variables": list(variables),
         "numerics": Numerics.current().to_config(),
         "modules": modules_of_own_objects(),

@@ -11,10 +11,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_split.errors import Refused, VersionMismatch
+from keras_split.errors import Refused, TopologyError, VersionMismatch
 from keras_split.model.connection import Connection
 from keras_split.model.settings import check_same
-from keras_split.partition import Part, Partition, named_variables
+from keras_split.partition import Part, Partition, checked, named_variables
 from keras_split.session import Joined, Session
 from keras_split.state import Ticket, write
 from keras_split.topology import validate_settings
@@ -88,6 +88,19 @@ class Halves:
             check_same(settings, self._connection.joined().settings or {})
         elif self._connection.is_possible:
             self._connection.settle(settings)
+
+    def frozen(self) -> list[list[str]]:
+        """Names of the client's layers and weights that are not trained by now, for a file.
+
+        Raises:
+            ValueError: What is built from the file would be another half; the text names the layer.
+        """
+        found = [part.frozen() for part in self.own]
+        for name, part, names in zip(("head", "tail"), self.own, found, strict=False):
+            # Where own layers are not registered, whoever loads the file has to know them.
+            with contextlib.suppress(TopologyError):
+                checked({**self.topology[name], "frozen": names}, part, in_file=True)
+        return found
 
     def volatile(self) -> list[tuple[Any, Any]]:
         """What a forward pass changes here by itself, with the values before it."""

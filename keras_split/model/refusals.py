@@ -9,12 +9,6 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-_FORGETFUL = (
-    keras.layers.SpatialDropout1D,
-    keras.layers.SpatialDropout2D,
-    keras.layers.SpatialDropout3D,
-)
-
 
 def check_optimizer(optimizer: Any) -> None:
     """Raises ValueError for optimizers that would do something else than on the whole model."""
@@ -44,18 +38,8 @@ def check_optimizer(optimizer: Any) -> None:
 
 
 def check_policy(layers: Iterable[Any]) -> None:
-    """Raises ValueError for mixed_float16, whose loss scale must be one for both sides.
-
-    And for a layer whose config does not tell its policy, so that the server would build another.
-    """
+    """Raises ValueError for mixed_float16, whose loss scale must be one for both sides."""
     for layer in layers:
-        if isinstance(layer, _FORGETFUL) and layer.dtype_policy.name != layer.dtype:
-            raise ValueError(
-                f"Keras saves a {type(layer).__name__} without its dtype policy, so that the server's would "
-                "compute in another type than the whole model's. Give the layer "
-                f"`dtype={layer.compute_dtype!r}`, or take a `Dropout` with a `noise_shape`. "
-                f"Received: layer {layer.name!r} with policy {layer.dtype_policy.name}."
-            )
         if layer.dtype_policy.name == "mixed_float16":
             raise ValueError(
                 "mixed_float16 needs one dynamic loss scale over both sides. Use mixed_bfloat16, "

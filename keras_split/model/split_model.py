@@ -231,10 +231,15 @@ class SplitModel(BatchSteps):
             self._halves.end_calls()
 
     def get_config(self) -> dict[str, Any]:
-        """The head and the frontier; no address, no keys, nothing of the body."""
+        """The head and the frontier; no address, no keys, nothing of the body.
+
+        Raises:
+            ValueError: Who loads it would get another head or tail; the text names the layer.
+        """
         # As text: Keras would take the configs inside for objects of its own.
         decoder = None if self._decoder is None else json.dumps(self._decoder.to_config())
-        return {"topology": json.dumps(self._halves.topology), "decoder": decoder}
+        frozen = json.dumps(self._halves.frozen())
+        return {"topology": json.dumps(self._halves.topology), "decoder": decoder, "frozen": frozen}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> SplitModel:
@@ -244,7 +249,10 @@ class SplitModel(BatchSteps):
         tail = Part.from_config(topology["tail"]) if topology["tail"] else None
         text = config.get("decoder")
         decoder = Decoder.from_config(json.loads(text)) if text else None
-        return cls._of((Part.from_config(topology["head"]), tail), topology, Connection(None), decoder)
+        made = cls._of((Part.from_config(topology["head"]), tail), topology, Connection(None), decoder)
+        for part, names in zip(made._halves.own, json.loads(config["frozen"]), strict=True):
+            part.freeze(names)
+        return made
 
     def summary(self, *args: Any, **kwargs: Any) -> None:
         """Keras' table of the client's layers, and what the server holds."""

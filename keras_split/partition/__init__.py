@@ -6,6 +6,7 @@ from keras_split.partition.graph import same_places
 from keras_split.partition.inventory import named_variables, shown_names
 from keras_split.partition.part import Part
 from keras_split.partition.partition import Partition, output_names, partition
+from keras_split.partition.rebuilt import checked, rebuild, settle_statistics
 
 __all__ = [
     "Cut",
@@ -13,13 +14,16 @@ __all__ = [
     "Part",
     "Partition",
     "Sections",
+    "checked",
     "describe_cut",
     "legal_cut_names",
     "list_cuts",
     "named_variables",
     "output_names",
     "partition",
+    "rebuild",
     "same_places",
+    "settle_statistics",
     "shown_names",
     "why_no_cut",
 ]

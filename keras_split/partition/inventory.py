@@ -21,22 +21,28 @@ def named_layers(model: keras.Model) -> dict[str, Any]:
 
 def named_variables(model: keras.Model) -> dict[str, Any]:
     """All variables of a model, seed generators' included, e.g. `encoder/conv/0:kernel`."""
-    return {path: variable for path, _, variable in _variables(model)}
+    return {path: variable for path, _, variable, _ in _variables(model)}
+
+
+def starts_trainable(model: keras.Model) -> list[str]:
+    """Names of those that their layers have made to be trained, whether they are frozen now or not."""
+    return [path for path, _, _, is_weight in _variables(model) if is_weight]
 
 
 def shown_names(model: keras.Model) -> dict[str, str]:
     """For the names of `named_variables` those with the layers' names as they are, for people."""
-    return {path: shown for path, shown, _ in _variables(model)}
+    return {path: shown for path, shown, _, _ in _variables(model)}
 
 
-def _variables(model: keras.Model) -> Iterator[tuple[str, str, Any]]:
+def _variables(model: keras.Model) -> Iterator[tuple[str, str, Any, bool]]:
     seen: set[int] = set()
     for path, shown, layer in _inside(model, "", "", set()):
         own = [variable for variable in _own_variables(layer) if id(variable) not in seen]
         seen.update(map(id, own))
+        weights = {id(variable) for variable in layer._trainable_variables}
         for index, each in enumerate(own):
             name = f"{index}:{stem(each.name)}"
-            yield f"{path}/{name}", f"{shown}/{name}", each
+            yield f"{path}/{name}", f"{shown}/{name}", each, id(each) in weights
 
 
 def _inside(layer: Any, path: str, shown: str, seen: set[int]) -> Iterator[tuple[str, str, Any]]:

@@ -76,6 +76,7 @@ def partition(
         ValueError: No such layer, or a cut that would leak; the text lists the legal cuts.
     """
     names, second = _names(cut), _names(second_cut)
+    _check_flags(model)
     try:
         sections, graph = resolve(model, names, second)
     except IllegalCut as error:
@@ -100,6 +101,17 @@ def partition(
         output_names=output_names(model),
         whole=model,
     )
+
+
+def _check_flags(model: keras.Model) -> None:
+    """Raises ValueError where Keras trains nothing of a model although some of its weights are not frozen."""
+    for layer in [] if model.trainable else model._flatten_layers(include_self=False):
+        if any(each.trainable for each in layer.weights):
+            raise ValueError(
+                f"`trainable` of the model {model.name!r} is False, so that Keras trains none of its layers, "
+                f"and that of {layer.name!r} in it is True. Set `model.trainable = True` first, and then "
+                f"freeze layers one by one. Received: layer={layer.name!r}."
+            )
 
 
 def _names(given: str | Sequence[str] | None) -> tuple[str, ...]:

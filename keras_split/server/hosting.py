@@ -8,12 +8,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_split.errors import Refused, TopologyError
 from keras_split.numerics import Numerics
-from keras_split.partition import Part, named_variables
+from keras_split.partition import named_variables, rebuild, settle_statistics
 from keras_split.server.admission import Admission
 from keras_split.server.options import ServingOptions
 from keras_split.server.placed import read_placed
@@ -104,27 +103,8 @@ class Hosting:
     def _build(self, config: dict[str, Any], folder: Path, state: list[np.ndarray]) -> Served:
         numerics = Numerics(**config["numerics"])
         with numerics.applied():
-            body = _rebuild(config["body"])
+            body = rebuild(config["body"])
         variables = named_variables(body.model)
         write(variables, dict(zip(config["variables"], state, strict=True)))
-        _settle_statistics(body)
+        settle_statistics(body)
         return Served(config["topology"], body, numerics, Shelf(folder), self._options, owned=True)
-
-
-def _settle_statistics(body: Part) -> None:
-    """Has adapted Normalization layers take in their variables, which Keras' `load` does by itself."""
-    for layer in body.model._flatten_layers():
-        if isinstance(layer, keras.layers.Normalization):
-            layer.finalize_state()
-
-
-def _rebuild(config: dict[str, Any]) -> Part:
-    try:
-        return Part.from_config(config)
-    except (ValueError, TypeError, KeyError, AttributeError, ImportError) as error:
-        raise TopologyError(
-            "The server cannot rebuild the body. Own layers must live in a module that the server can "
-            "import (not in __main__) and be registered with "
-            "`keras.saving.register_keras_serializable`. Keras says: "
-            f"{' '.join(str(error).split()).rpartition('Exception encountered: ')[2][:300]}"
-        ) from error

@@ -72,6 +72,8 @@ _BODY = _dict_with(
         calls=_list_of(_list_of(_is(int))),
         layer_ranks=_dict_of(_is(int)),
         weight_ranks=_dict_of(_is(int)),
+        frozen=_TEXTS,
+        lora_alphas=_dict_of(_is(int, float)),
     ),
     variables=_TEXTS,
     numerics=lambda value: _NUMERICS(value) and len(value) == 4,

@@ -19,7 +19,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from keras_split.numerics import Numerics
-from keras_split.partition import partition
+from keras_split.partition import checked, partition
 from keras_split.segment import placement
 from keras_split.server import admission
 from keras_split.server.hosting import Hosting
@@ -172,6 +172,8 @@ def _serve_from(
     with place.scope():
         model = load_model(source)
         parts = partition(model, *map(tuple, cuts))
+    for part in parts.sides["client"]:
+        checked(part.to_config(), part)  # Whoever connects will build it.
     settings = settings_of(model)
     shelf = Shelf(options.checkpoint_directory or scratch / "snapshots", options.keep)
     served = Served(parts.topology(), parts.body, Numerics.current(), shelf, options.serving, place)

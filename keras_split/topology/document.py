@@ -73,6 +73,13 @@ def _ranks(value: Any) -> dict[str, int]:
     return {_layer_path(name): rank(value[name]) for name in value}
 
 
+def _no_alphas(value: Any) -> dict[str, float]:
+    # Of layers with LoRA, none of which is accepted.
+    if value != {}:
+        raise refused(value, "none: a server's layers have no LoRA")
+    return {}
+
+
 def _dict(value: Any) -> Options:
     if type(value) is not dict:
         raise refused(value, "a serialised model")
@@ -81,7 +88,14 @@ def _dict(value: Any) -> Options:
 
 _CALL = list_of(integer(0, _MAX_RANKS), 2, 2)
 _PART = _fixed(
-    {"model": _dict, "calls": list_of(_CALL, 0, _MAX_RANKS), "layer_ranks": _ranks, "weight_ranks": _ranks}
+    {
+        "model": _dict,
+        "calls": list_of(_CALL, 0, _MAX_RANKS),
+        "layer_ranks": _ranks,
+        "weight_ranks": _ranks,
+        "frozen": list_of(_layer_path, 0, _MAX_RANKS),
+        "lora_alphas": _no_alphas,
+    }
 )
 _TENSOR = _fixed(
     {

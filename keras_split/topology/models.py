@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from keras_split.topology.calls import Call, Reference, read_call
@@ -60,10 +60,16 @@ class ModelReader:
     Args:
         limits: Ceilings.
         custom: The client's own layer classes by registered name.
+        frozen: Names of layers and weights that are not trained, whatever their layer's config says.
     """
 
-    def __init__(self, limits: TopologyLimits, custom: Mapping[str, type]) -> None:
+    def __init__(
+        self, limits: TopologyLimits, custom: Mapping[str, type], frozen: Collection[str] = ()
+    ) -> None:
         self._limits = limits
+        # A layer counts as frozen with any of its weights.
+        parents = (name.split("/") for name in frozen)
+        self._frozen = {"/".join(steps[:count]) for steps in parents for count in range(1, len(steps) + 1)}
         self._reader = Reader(limits, custom)
 
     def model(self, entry: Any) -> Part:
@@ -82,7 +88,7 @@ class ModelReader:
         named = entry if type(entry) is dict else {}
         module, kind, registered = (named.get(key) for key in ("module", "class_name", "registered_name"))
         if type(kind) is not str or not self._holds_others(module, kind, registered):
-            return self._reader.layer(entry, path, trainable)
+            return self._reader.layer(entry, path, trainable and path not in self._frozen)
         config = self._reader.header(entry, path)[3]
         try:
             if depth > self._limits.max_nesting:
@@ -105,7 +111,7 @@ class ModelReader:
         held = [name for name in own if name == "layer" or kind == "Bidirectional"]
         checks = {**COMMON, **rule.options, **{name: own[name] for name in held}}
         options = read_options(checks, config, frozenset(held))
-        trainable = trainable and options.get("trainable", True)
+        trainable = trainable and options.get("trainable", True) and path not in self._frozen
         inner = tuple(
             self._part(options[name], path, _name_of(options[name]), trainable=trainable, depth=depth + 1)
             for name in held

@@ -86,6 +86,13 @@ class Offer:
         return offer_text(self)
 
 
+def _validated(
+    part: dict[str, Any], custom_layers: Mapping[str, type] | None, limits: TopologyLimits | None = None
+) -> Topology:
+    given = {"calls": part["calls"], "frozen": part["frozen"]}
+    return validate(part["model"], limits=limits, custom_layers=custom_layers, **given)
+
+
 def read_offer(
     topology: Any,
     digest: str,
@@ -105,13 +112,12 @@ def read_offer(
     """
     found = read_document(topology)
     # What the tail reads of the head shows in the gradients that go up, so no raw input may be among it.
-    head = validate(found["head"]["model"], custom_layers=custom_layers, calls=found["head"]["calls"])
+    head = _validated(found["head"], custom_layers)
     tail = None
     if found["tail"] is not None:
         # Nothing that comes out of the tail leaves this process.
         limits = replace(TopologyLimits(), mixing="none")
-        given = {"limits": limits, "custom_layers": custom_layers, "calls": found["tail"]["calls"]}
-        tail = validate(found["tail"]["model"], **given)
+        tail = _validated(found["tail"], custom_layers, limits)
     _check_frontier(found, head)
     checked = validate_settings(settings or {})
     return Offer(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,6 +90,7 @@ def validate(
     limits: TopologyLimits | None = None,
     custom_layers: Mapping[str, type] | None = None,
     calls: Sequence[Sequence[int]] | None = None,
+    frozen: Collection[str] = (),
 ) -> Topology:
     """Walks a serialised model that came from someone else.
 
@@ -106,6 +107,7 @@ def validate(
             count as mixing if their attribute `mixes_inputs` is true, and the sizes that the
             config declares for their outputs are believed.
         calls: The order in which the model is to make its calls; None for the one that Keras gives it.
+        frozen: Names of layers and weights that are not trained, besides what the config says.
 
     Raises:
         TopologyError: Something is refused; the text names the layer, the option and what is
@@ -113,7 +115,7 @@ def validate(
     """
     limits = limits or TopologyLimits()
     try:
-        model = ModelReader(limits, custom_layers or {}).model(plain_copy(config, limits))
+        model = ModelReader(limits, custom_layers or {}, frozen).model(plain_copy(config, limits))
         evaluation = Evaluation(model, limits)
         exposed = _exposed_masks(evaluation.outputs, limits)
         if calls is not None:

@@ -90,17 +90,33 @@ def test_mixed_float16_is_refused():
         keras_split.SplitModel(mlp(), CASE.cut)
 
 
+def test_a_frozen_model_with_a_layer_that_is_not_is_refused():
+    model = mlp()
+    model.trainable = False
+    keras_split.SplitModel(model, CASE.cut).close()
+    model.layers[-1].trainable = True
+    with pytest.raises(ValueError, match=f"that of {model.layers[-1].name!r} in it is True"):
+        keras_split.SplitModel(model, CASE.cut)
+
+
 def test_a_layer_that_forgets_its_policy_is_refused():
     def build(**options):
         images = keras.Input((4, 4, 2))
         x = layers.Conv2D(3, 3, name="low")(images)
         return keras.Model(images, layers.SpatialDropout2D(0.2, name="drop", **options)(x))
 
-    keras_split.SplitModel(build(), "low").close()
+    def fit(**options):
+        split = keras_split.SplitModel(build(**options), "low")
+        split.compile("sgd", "mse")
+        try:
+            split.fit(np.zeros((8, 4, 4, 2)), np.zeros((8, 2, 2, 3)), verbose=0)
+        finally:
+            split.close()
+
     keras.config.set_dtype_policy("mixed_bfloat16")
-    with pytest.raises(ValueError, match="without its dtype policy.*'drop'"):
-        keras_split.SplitModel(build(), "low")
-    keras_split.SplitModel(build(dtype="bfloat16"), "low").close()
+    with pytest.raises(ValueError, match="'drop' of class SpatialDropout2D as another one"):
+        fit()
+    fit(dtype="bfloat16")
 
 
 def test_fit_refuses_to_swap_averages_on_one_side(split):

@@ -72,6 +72,12 @@ def described(*shape: int | None) -> Config:
 
 def offered(head: Config, frontier: list[Config] | None = None) -> Config:
     """What a server sends: its topology, and its compile settings."""
+    part = {
+        "layer_ranks": {"dense": 1},
+        "weight_ranks": {"dense/0:kernel": 0},
+        "frozen": [],
+        "lora_alphas": {},
+    }
     topology = {
         "name": "net",
         "cut": ["out"],
@@ -83,8 +89,7 @@ def offered(head: Config, frontier: list[Config] | None = None) -> Config:
                 for at, each in enumerate(head["config"]["layers"])
                 for number in range(len(each["inbound_nodes"]))
             ],
-            "layer_ranks": {"dense": 1},
-            "weight_ranks": {"dense/0:kernel": 0},
+            **part,
         },
         "tail": None,
         "frontier": frontier or [described(4)],
@@ -104,6 +109,10 @@ def offered(head: Config, frontier: list[Config] | None = None) -> Config:
 def honest() -> Config:
     """An offer without any attack."""
     return offered(model(image(8), layer("Dense", "dense", "raw", units=4, activation="relu")))
+
+
+def _frozen(name: str) -> Callable[[], Config]:
+    return _hostile(lambda found: found["topology"]["head"].update(frozen=[name]))
 
 
 def _hostile(edit: Edit) -> Callable[[], Config]:
@@ -504,6 +513,11 @@ GRAPHS: dict[str, Callable[[], Config]] = {
     "a call twice": _calls([[1, 0], [1, 0]]),
     "calls without numbers": _calls([[1]]),
     "a call in front of what it reads": _layers_called([[2, 0], [1, 0]]),
+    "frozen weights that are text": _hostile(lambda found: found["topology"]["head"].update(frozen="all")),
+    "frozen weights that are not there": _frozen("dense/2:gamma"),
+    "a factor for what has none": _hostile(
+        lambda found: found["topology"]["head"].update(lora_alphas={"dense": 1e9})
+    ),
     "an unknown key around the parts": _around(run_eagerly=True),
     "no head": _hostile(lambda found: found["topology"].pop("head")),
 }
@@ -515,6 +529,8 @@ LEAKS: dict[str, Callable[[], Config]] = {
     "a reversal": _layers(image(8), operation("Flip", "out", call(tensor("raw")), axis=-1)),
     "normalisation alone": _layers(image(8), layer("BatchNormalization", "out", "raw")),
     "a frozen layer": _dense(trainable=False),
+    "a layer that is frozen besides": _frozen("dense"),
+    "a frozen weight": _frozen("dense/0:kernel"),
     "a frozen model": _head(lambda head: head["config"].update(trainable=False)),
     "a skip around the layer": _layers(
         image(8),

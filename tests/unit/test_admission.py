@@ -53,6 +53,18 @@ def test_an_accepted_body_has_the_clients_values(hosting: Hosting) -> None:
     assert all((values[name] == value).all() for name, value in zip(body["variables"], state, strict=True))
 
 
+def test_an_accepted_body_trains_what_its_client_would(hosting: Hosting) -> None:
+    whole = model(layers.Dense(3, name="middle"))
+    whole.get_layer("middle").kernel.trainable = False
+    body, state = body_of(whole)
+    found = hosting.find(hosting.host(json.dumps(body), "", state))
+    trained = [each.path for each in found.segment.model.trainable_variables]
+    assert trained == ["middle/bias", "high/kernel", "high/bias"]
+    body["body"]["frozen"].append("middle/7:gamma")
+    with pytest.raises(TopologyError, match="do not belong together|no 'middle/7:gamma'"):
+        hosting.host(json.dumps(body), "", state)
+
+
 def test_a_server_of_a_model_takes_no_body(tmp_path: Path) -> None:
     body, state = body_of(model())
     with pytest.raises(Refused, match="hosts no other"):

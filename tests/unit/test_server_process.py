@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 import grpc
+import keras
 import pytest
 import tensorflow as tf
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -55,3 +56,12 @@ def test_deterministic_reaches_tensorflow(deterministic: bool, monkeypatch: pyte
     monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: enabled.append(True))
     process._prepare_tensorflow(ServerOptions(deterministic=deterministic))
     assert enabled == [True] * deterministic
+
+
+def test_a_head_that_clients_would_build_otherwise_is_not_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    low = keras.layers.Dense(4, activation=keras.ops.gelu, name="low")
+    model = keras.Sequential([keras.Input((3,)), low, keras.layers.Dense(2, name="high")])
+    model.compile("sgd", "mse")
+    monkeypatch.setattr(process, "load_model", lambda source: model)
+    with pytest.raises(ValueError, match="'low' of class Dense as another one"):
+        process.serve_model("model.keras", ["low"], [], ServerOptions(), pytest.fail)

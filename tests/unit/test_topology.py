@@ -501,6 +501,30 @@ def test_a_frozen_head_is_accepted_where_the_client_says_so():
     assert validate(config, limits=TopologyLimits(mixing="any")).parameters == 36
 
 
+FROZEN_BESIDES = {
+    "a layer": (klayers.Dense(4, name="dense"), (8,), "dense"),
+    "a kernel": (klayers.Dense(4, name="dense"), (8,), "dense/0:kernel"),
+    "a kernel inside": (
+        keras.Sequential([keras.Input((8,)), klayers.Dense(4, name="dense")], name="inner"),
+        (8,),
+        "inner/dense/0:kernel",
+    ),
+    "a wrapped kernel": (
+        klayers.TimeDistributed(klayers.Dense(4, name="dense_7"), name="timed"),
+        (5, 8),
+        "timed/dense/0:kernel",
+    ),
+}
+
+
+@pytest.mark.parametrize(("step", "shape", "name"), FROZEN_BESIDES.values(), ids=FROZEN_BESIDES.keys())
+def test_what_is_frozen_besides_counts_as_frozen(step: Any, shape: tuple[int, ...], name: str):
+    config = head(step, shape=shape)
+    assert all(each.trainable for each in validate(config, frozen=["another"]).summaries)
+    with pytest.raises(TopologyError, match="raw input 'raw'"):
+        validate(config, frozen=[name])
+
+
 def nested(depth: int) -> Config:
     inner = keras.Sequential([keras.Input((4,)), klayers.Dense(4)])
     for _ in range(depth):
