@@ -13,7 +13,7 @@ from keras import tree
 
 from keras_split.errors import ProtocolError, SplitError
 from keras_split.model.reply import Reply, read_reply
-from keras_split.segment import Input, Output, writes_after
+from keras_split.segment import Input, Output, Shape, writes_after
 from keras_split.session import Exchange, Prepared, Session
 
 
@@ -29,6 +29,7 @@ class Bridge:
         self._session = session
         self._failure: BaseException | None = None
         self._undo: Callable[[], None] | None = None
+        self._widened: dict[bytes, list[Shape]] = {}
         # Validation inside fit stands in its History, and there every bit counts.
         self.combines = True
 
@@ -162,12 +163,25 @@ class Bridge:
         return call
 
     def _prepare(self, exchange: Exchange) -> Prepared:
+        if not tf.inside_function():
+            exchange = self._widen(exchange)
         try:
             return self._session().prepare(exchange)
         except SplitError as error:
             # Keras would wrap the text in a report of the call's arguments.
             self._failure = error
             raise
+
+    def _widen(self, exchange: Exchange) -> Exchange:
+        """Leaves sizes open in which eager exchanges differ, as TensorFlow does for traced ones.
+
+        Eager code knows each size, and would have the server compile for each of them.
+        """
+        own = exchange.shapes()
+        kind = exchange.with_shapes([None if each is None else (None,) * len(each) for each in own]).key()
+        widened = [_common(*pair) for pair in zip(own, self._widened.get(kind, own), strict=True)]
+        self._widened[kind] = widened
+        return exchange.with_shapes(widened)
 
     def _step(
         self,
@@ -259,6 +273,13 @@ def _not_an_end(error: BaseException) -> BaseException:
             "this step was applied here; restore both halves from a snapshot before going on."
         )
     return error
+
+
+def _common(ours: Shape, theirs: Shape) -> Shape:
+    """A shape that both have."""
+    if ours is None or theirs is None:
+        return None
+    return tuple(one if one == other else None for one, other in zip(ours, theirs, strict=True))
 
 
 def _flat(nest: Any) -> list[Any]:

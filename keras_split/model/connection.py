@@ -24,9 +24,17 @@ class Connection:
     Args:
         open_session: Opens one, with the body in place; None for a model that is not connected.
         digest: Of the topology that the server must have; None to take the server's.
+        is_private: Whether the server is a process of this program, on this machine.
     """
 
-    def __init__(self, open_session: Callable[[], Session] | None, digest: str | None = None):
+    def __init__(
+        self,
+        open_session: Callable[[], Session] | None,
+        digest: str | None = None,
+        *,
+        is_private: bool = False,
+    ):
+        self.is_private = is_private
         self._open_session = open_session
         self._digest = digest
         self._session: Session | None = None
@@ -44,6 +52,20 @@ class Connection:
     def is_possible(self) -> bool:
         """Whether there is a server to talk to."""
         return self._open_session is not None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the body is there already."""
+        return self._session is not None
+
+    def __repr__(self) -> str:
+        """Where the server is, for people."""
+        if self._open_session is None:
+            return "not connected"
+        target = "" if self._session is None else self._session.target
+        if self.is_private:
+            return f"private, {target}" if target else "private, not started"
+        return target or "not met yet"
 
     def keeps_settings(self) -> bool:
         """Whether the server's compile settings hold, so that the client's must be the same."""

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 import numpy as np
 
-from keras_split.model.halves import Halves
+from keras_split.model.layers import ClientLayers
 
 
-class Persistent(keras.Model):
+class Persistent(ClientLayers):
     """Weights, files of weights, and the ticket in them for the server's half.
 
     EarlyStopping, ModelCheckpoint and BackupAndRestore know nothing of a server; they call these.
     """
-
-    _halves: Halves
 
     def get_weights(self) -> list[np.ndarray]:
         """The client's weights, of head and tail, and a ticket for the server's, which are kept under it."""

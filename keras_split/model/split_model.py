@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 import json
+import os
 import weakref
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
+from keras import tree
 
 from keras_split.callbacks import Progress, Traffic
 from keras_split.local import local_server
@@ -26,8 +28,11 @@ from keras_split.model.halves import Halves
 from keras_split.model.ownership import Ownership
 from keras_split.model.settings import common_settings
 from keras_split.model.tail import Tail
-from keras_split.partition import Part, partition
+from keras_split.partition import Part, partition, stateful_layers
 from keras_split.session import Timeouts
+
+# What a server that keeps its settings has, besides the optimizer.
+_OF_A_SERVER = ("loss", "loss_weights", "metrics")
 
 
 @keras.saving.register_keras_serializable(package="keras_split")
@@ -73,19 +78,27 @@ class SplitModel(BatchSteps):
         cut: str | Sequence[str],
         second_cut: str | Sequence[str] | None = None,
         *,
-        checkpoint_dir: str = "",
+        checkpoint_dir: str | Path | None = None,
         timeouts: Timeouts | None = None,
         server: Any = None,
         decoder: Any = None,
     ):
         parts = partition(model, cut, second_cut)
         refusals.check_policy(model._flatten_layers())
-        server = server or local_server()  # Which comes up while the user's program goes on.
-        open_session = partial(private_session, parts, server.session, str(checkpoint_dir), timeouts)
+        folder = str(checkpoint_dir or "")
+        is_private = server is None
+        if is_private:
+            server = local_server()  # Which comes up while the user's program goes on.
+            # That process stays where it was started, and the program may go elsewhere.
+            folder = os.path.abspath(folder) if folder else ""
+        open_session = partial(private_session, parts, server.session, folder, timeouts)
         topology = parts.topology()
         built = as_decoder(decoder, topology["frontier"])
-        self._begin((parts.head, parts.tail), topology, Connection(open_session), built)
+        connection = Connection(open_session, is_private=is_private)
+        self._begin((parts.head, parts.tail), topology, connection, built)
         self._halves.parts = parts
+        self._halves.hides_inputs = isinstance(model, keras.Sequential)
+        self._halves.forward_resets()
 
     def _begin(
         self,
@@ -108,7 +121,9 @@ class SplitModel(BatchSteps):
         self._tail = None if tail is None else Tail(tail, topology["second_frontier"], topology["kept"])
         self._halves = Halves(head, tail, topology, connection)
         self._bridge = Bridge(self._halves.session)
-        self._mode = "predict"
+        self._mode = "call"
+        # No weight of the model either: its gradient is nobody's.
+        self._probe = tf.Variable(0.0, name="probe")
         self._ownership: Ownership | None = None
         self.steps_to_pass = 0
         self.has_passed = False
@@ -170,21 +185,24 @@ class SplitModel(BatchSteps):
             ValueError: Settings under which the halves would not equal the whole; the text says why.
             SettingsRefused: The server's settings are others, and hold.
         """
+        given = {
+            "loss": loss,
+            "loss_weights": loss_weights,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+            "run_eagerly": run_eagerly,
+            "steps_per_execution": steps_per_execution,
+            "jit_compile": jit_compile,
+            "auto_scale_loss": auto_scale_loss,
+        }
         kept = self._halves.server_settings()
         optimizer = keras.optimizers.get(optimizer or kept.get("optimizer") or "rmsprop")
         refusals.check_optimizer(optimizer)
-        super().compile(
-            optimizer=optimizer,
-            loss=loss if loss is not None else kept.get("loss"),
-            loss_weights=loss_weights if loss_weights is not None else kept.get("loss_weights"),
-            metrics=metrics if metrics is not None else kept.get("metrics"),
-            weighted_metrics=weighted_metrics,
-            run_eagerly=run_eagerly,
-            steps_per_execution=steps_per_execution,
-            jit_compile=refusals.check_jit(jit_compile),
-            auto_scale_loss=auto_scale_loss,
-        )
+        theirs = {name: kept.get(name) for name in _OF_A_SERVER if given[name] is None}
+        used = {**given, **theirs, "jit_compile": refusals.check_jit(jit_compile)}
+        super().compile(optimizer=optimizer, **used)
         self._settle()
+        self._halves.compiled_with = given
         if self._ownership is not None:
             self._ownership.state.compiled()
 
@@ -201,26 +219,61 @@ class SplitModel(BatchSteps):
         self.compile(**keras.saving.deserialize_keras_object(config))
         self._build_optimizer()
 
-    def fit(self, *args: Any, **kwargs: Any) -> Any:
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: str | int = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: dict[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: Any = 1,
+    ) -> keras.callbacks.History:
         """As `keras.Model.fit`; History also has `bytes_sent` and `bytes_received` of each epoch.
 
-        The turn ends with the call, whether it returns or raises.
+        The turn ends with the call, whether it returns or raises. With a private server, the model that was
+        given holds what both halves have learned when this returns.
 
         Raises:
             SplitError: Anything between the two sides; the client's half is as it was before the step
                 that failed.
         """
-        given = inspect.signature(keras.Model.fit).bind(self, *args, **kwargs).arguments
-        given.pop("self")
+        given = {
+            "x": x,
+            "y": y,
+            "batch_size": batch_size,
+            "epochs": epochs,
+            "verbose": verbose,
+            "validation_split": validation_split,
+            "validation_data": validation_data,
+            "shuffle": shuffle,
+            "class_weight": class_weight,
+            "sample_weight": sample_weight,
+            "initial_epoch": initial_epoch,
+            "steps_per_epoch": steps_per_epoch,
+            "validation_steps": validation_steps,
+            "validation_batch_size": validation_batch_size,
+            "validation_freq": validation_freq,
+        }
         refusals.check_class_weight(given, self._decoder)
-        callbacks = given.pop("callbacks", None)
         refusals.check_callbacks(listed(callbacks))
         self._bridge.combines = False
         alpha = self.alpha
         try:
             if self._ownership is not None:
                 return fit_in_turns(self, self._ownership, super().fit, given, callbacks)
-            return super().fit(**given, callbacks=self.with_traffic(callbacks))
+            history = super().fit(**given, callbacks=self.with_traffic(callbacks))
+            self._halves.write_back()
+            return history
         finally:
             # A later `fit` without SemiSupervised is plain split training, also after one that raised.
             self.alpha = alpha
@@ -254,11 +307,25 @@ class SplitModel(BatchSteps):
     def whole_model(self) -> keras.Model:
         """The model that was given, with what both halves have learned since.
 
+        It is compiled as this one, with an optimizer that starts anew.
+
         Raises:
             Refused: The body is not this client's, so the server keeps it (paper, section 3,
                 requirement 3).
         """
-        return self._halves.assemble()
+        whole = self._halves.assemble()
+        given = self._halves.compiled_with
+        if self.compiled and given is not None:
+            optimizer = type(self.optimizer).from_config(self.optimizer.get_config())
+            whole.compile(optimizer, **tree.map_structure(_fresh, given))
+        return whole
+
+    def reset_states(self) -> None:
+        """Takes all stateful layers back to zeros, on both sides."""
+        for part in self._halves.own:
+            for layer in stateful_layers(part.model).values():
+                layer.reset_state()
+        self._halves.reset_states()
 
     def refresh(self) -> None:
         """In a run of several data owners: takes over the newest client state, without waiting for a turn.
@@ -291,3 +358,8 @@ class SplitModel(BatchSteps):
         for each in (traffic, *others):
             each.set_model(self)
         return keras.callbacks.CallbackList([traffic, callbacks, *others])
+
+
+def _fresh(each: Any) -> Any:
+    """A metric that has counted nothing; all else as it is."""
+    return type(each).from_config(each.get_config()) if isinstance(each, keras.metrics.Metric) else each

@@ -31,6 +31,15 @@ def named_variables(model: keras.Model) -> dict[str, Any]:
     return found
 
 
+def stateful_layers(model: keras.Model) -> dict[str, Any]:
+    """Layers that go on from one batch to the next, each under its path."""
+    return {
+        path: layer
+        for path, layer in named_layers(model).items()
+        if getattr(layer, "stateful", False) and hasattr(layer, "reset_state")
+    }
+
+
 def _collect(layer: Any, prefix: str, found: dict[str, Any], seen: set[int]) -> None:
     for child in layer._flatten_layers(include_self=False, recursive=False):
         if id(child) in seen:

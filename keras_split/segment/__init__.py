@@ -7,7 +7,7 @@ from keras_split.segment.pulls import arrived, pulled_gradients
 from keras_split.segment.release import release
 from keras_split.segment.rows import share_rows
 from keras_split.segment.segment import Segment, Settings
-from keras_split.segment.signature import Input, Output, Signature
+from keras_split.segment.signature import Input, Output, Shape, Signature
 from keras_split.segment.traced import Caller, TracedInference, TracedStep
 from keras_split.segment.updates import apply_gradients
 
@@ -18,6 +18,7 @@ __all__ = [
     "Output",
     "Segment",
     "Settings",
+    "Shape",
     "Signature",
     "Single",
     "TracedInference",
