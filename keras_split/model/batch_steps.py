@@ -183,17 +183,6 @@ class BatchSteps(Persistent):
             # frozen model may still be asked for is the gradient of its inputs.
             given = [tf.convert_to_tensor(each) for each in tree.flatten(inputs) if each is not None]
             watched = [*map(tf.stop_gradient, smashed), *floating(given)]
-        trains = self.trainable and (self.trainable_variables or self._halves.body_may_train())
-        if trains:
-            # The probe is watched wherever a user would expect the server's weights to be trained.
-            watched = [*smashed, tf.convert_to_tensor(self._probe)]
-        else:
-            # TensorFlow watches frozen variables as well, and a tape asks all that it has watched. What a
-            # frozen model may still be asked for is the gradient of its inputs.
-            given = [tf.convert_to_tensor(each) for each in tree.flatten(inputs) if each is not None]
-            watched = [*map(tf.stop_gradient, smashed), *floating(given)]
-        structure: list[Any] = []
-
         outputs = self._infer(watched[: len(smashed)], {}, "predict").outputs
 
         @tf.custom_gradient
