@@ -22,6 +22,13 @@ from keras_split.model.reply import Reply
 from keras_split.model.tail import Tail, floating
 from keras_split.segment import apply_gradients, logits_beside
 
+_NOT_TRAINED_SO = (
+    "A SplitModel is trained by its own `fit` or `train_on_batch`, not by calling it with `training=True`, "
+    "as another model's `fit` does with its layers: the server's half would be left out. Where it is not to "
+    "be trained, call it with `training=False` in a `call` or `train_step` of your own. "
+    "Received: training=True."
+)
+
 
 class BatchSteps(Persistent):
     """The steps that Keras' loops over batches call."""
@@ -147,13 +154,7 @@ class BatchSteps(Persistent):
         Gradients do not flow through it, and are refused where they are asked for: `fit` trains.
         """
         if training:
-            raise ValueError(
-                "A SplitModel is trained by its own `fit` or `train_on_batch`, not by calling it with "
-                "`training=True`, as another model's `fit` does with its layers: the server's half would be "
-                "left out. Where it is not to be trained, call it with `training=False` in a `call` or "
-                "`train_step` of your own. "
-                "Received: training=True."
-            )
+            self._bridge.refuse(ValueError(_NOT_TRAINED_SO))
         made = self._run_head(inputs, training=False, mask=mask)
         if self._mode == "call":
             outputs = self._refusing_gradients(made.smashed, inputs)

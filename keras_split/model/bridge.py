@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import tensorflow as tf
@@ -136,6 +136,11 @@ class Bridge:
             return contextlib.nullcontext()
         return writes_after(lambda: _gate(reply.made_by))
 
+    def refuse(self, error: Exception) -> NoReturn:
+        """Raises an error that comes out as it is; Keras would report a call's arguments, data included."""
+        self._failure = error
+        raise error
+
     def guarded(self, function: Any) -> Any:
         """Wraps what Keras calls for a step, so that the real error comes out of it.
 
@@ -168,9 +173,7 @@ class Bridge:
         try:
             return self._session().prepare(exchange)
         except SplitError as error:
-            # Keras would wrap the text in a report of the call's arguments.
-            self._failure = error
-            raise
+            self.refuse(error)
 
     def _widen(self, exchange: Exchange) -> Exchange:
         """Leaves sizes open in which eager exchanges differ, as TensorFlow does for traced ones.

@@ -10,10 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from keras_split.errors import ConnectionLost, TopologyError
+from keras_split.model.kept import Kept
 from keras_split.numerics import Numerics
 from keras_split.partition import Partition, named_variables
 from keras_split.session import Joined, Session, Timeouts
-from keras_split.state import read
+from keras_split.state import Ticket, read
 
 _ALREADY_THERE = {"__main__", "keras", "keras_split"}
 
@@ -124,13 +125,22 @@ class Connection:
         return joined
 
 
-def private_session(
+def placed_session(
     parts: Partition,
     open_session: Callable[[Timeouts | None], Session],
     folder: str,
     timeouts: Timeouts | None,
+    kept: Kept | None = None,
 ) -> Session:
-    """A session with a private server that has taken over the body."""
+    """A session with a server that has taken over the body.
+
+    Args:
+        parts: Whose body it is.
+        open_session: With that server.
+        folder: For snapshots there; empty for none that outlive it.
+        timeouts: Deadlines.
+        kept: What a later program finds the body by; None where none will look for it.
+    """
     variables = named_variables(parts.body.model)
     body = {
         # Where labels stay with the client, its last layers are not the server's business either.
@@ -141,8 +151,19 @@ def private_session(
         "modules": modules_of_own_objects(),
     }
     state: list[np.ndarray] = list(read(variables).values())
+    if kept is not None:
+        kept.write(body)
     session = open_session(timeouts)
     session.host(body, state, folder)
+    return session
+
+
+def kept_session(kept: Kept, ticket: Ticket, open_session: Callable[[Timeouts | None], Session]) -> Session:
+    """A session with a private server that has taken over what a former program has kept."""
+    body, state = kept.read(ticket)
+    session = open_session(None)
+    # The modules of this program: a file does not choose what is imported.
+    session.host({**body, "modules": modules_of_own_objects()}, state, kept.folder)
     return session
 
 

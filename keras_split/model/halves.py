@@ -7,6 +7,7 @@ import copy
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -15,8 +16,11 @@ import tensorflow as tf
 from keras import tree
 
 from keras_split.codec import unflatten_structure
+from keras_split.digest import digest_of
 from keras_split.errors import Refused, SplitError, TopologyError, VersionMismatch
-from keras_split.model.connection import Connection
+from keras_split.local import local_server
+from keras_split.model.connection import Connection, kept_session
+from keras_split.model.kept import Kept
 from keras_split.model.settings import check_same
 from keras_split.partition import Part, Partition, named_variables, stateful_layers
 from keras_split.session import Joined, Session
@@ -48,6 +52,8 @@ class Halves:
         self.compiled_with: dict[str, Any] | None = None
         # In a run of several data owners: the last commit to which this half has gone.
         self.commit: Ticket | None = None
+        # What a later program finds a private body by.
+        self.kept: Kept | None = None
         self._connection = connection
         self._settings: dict[str, Any] | None = None
         self._pending: tuple[Ticket, bool] | None = None
@@ -134,12 +140,29 @@ class Halves:
 
     def use_ticket(self, array: np.ndarray, *, weights_only: bool) -> None:
         """Has the server go to a kept state before anything else happens to it."""
-        self._pending = Ticket(int(array[0]), int(array[1])), weights_only
+        ticket = Ticket(int(array[0]), int(array[1]))
+        self._pending = ticket, weights_only
+        if self.kept is not None and self.parts is None and not self._connection.is_open:
+            self._take_over(self.kept, ticket)
 
     def catch_up(self) -> None:
         """Has it go there now, if there is a server."""
         if self._connection.is_possible:
             self.session()
+
+    def kept_body(self) -> Kept | None:
+        """What a later program finds a private body by, which is in its place then."""
+        if self.kept is not None and not self.kept.body and self._connection.is_possible:
+            self.session()
+        return self.kept if self.kept is not None and self.kept.body else None
+
+    def _take_over(self, kept: Kept, ticket: Ticket) -> None:
+        """Will have a private server go on from the snapshot of a former program's."""
+        digest = digest_of({**self.topology, "tail": None})
+        open_session = partial(kept_session, kept, ticket, lambda timeouts: local_server().session(timeouts))
+        self._connection = Connection(open_session, digest, is_private=True)
+        if self._settings is not None:
+            self._connection.settle(self._settings)
 
     def add_losses(self, model: keras.Model, theirs: Any) -> None:
         """Makes both halves' terms a model's losses, in the order in which the whole adds them up.

@@ -21,10 +21,11 @@ from keras_split.model.batch_steps import BatchSteps
 from keras_split.model.bridge import Bridge
 from keras_split.model.callback_lists import listed
 from keras_split.model.connect import Connect
-from keras_split.model.connection import Connection, private_session
+from keras_split.model.connection import Connection, placed_session
 from keras_split.model.decoder import Decoder, as_decoder
 from keras_split.model.fitting import fit_in_turns
 from keras_split.model.halves import Halves
+from keras_split.model.kept import Kept
 from keras_split.model.ownership import Ownership
 from keras_split.model.settings import common_settings
 from keras_split.model.tail import Tail
@@ -91,12 +92,13 @@ class SplitModel(BatchSteps):
             server = local_server()  # Which comes up while the user's program goes on.
             # That process stays where it was started, and the program may go elsewhere.
             folder = os.path.abspath(folder) if folder else ""
-        open_session = partial(private_session, parts, server.session, folder, timeouts)
         topology = parts.topology()
+        kept = Kept(folder) if is_private and folder else None
+        open_session = partial(placed_session, parts, server.session, folder, timeouts, kept)
         built = as_decoder(decoder, topology["frontier"])
         connection = Connection(open_session, is_private=is_private)
         self._begin((parts.head, parts.tail), topology, connection, built)
-        self._halves.parts = parts
+        self._halves.parts, self._halves.kept = parts, kept
         self._halves.hides_inputs = isinstance(model, keras.Sequential)
         self._halves.forward_resets()
 
@@ -281,20 +283,32 @@ class SplitModel(BatchSteps):
             self._halves.end_calls()
 
     def get_config(self) -> dict[str, Any]:
-        """The head and the frontier; no address, no keys, nothing of the body."""
+        """The head and the frontier; no address, no keys, nothing of the body.
+
+        A private server's half has the name of the folder in which that keeps the body.
+        """
         # As text: Keras would take the configs inside for objects of its own.
         decoder = None if self._decoder is None else json.dumps(self._decoder.to_config())
-        return {"topology": json.dumps(self._halves.topology), "decoder": decoder}
+        kept = self._halves.kept_body()
+        return {
+            "topology": json.dumps(self._halves.topology),
+            "decoder": decoder,
+            "hides_inputs": self._halves.hides_inputs,
+            "kept": None if kept is None else kept.to_config(),
+        }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> SplitModel:
-        """Builds an unconnected half; call `connect` on it."""
+        """Builds an unconnected half; call `connect` on it, unless a private server has kept its body."""
         del custom_objects
         topology = json.loads(config["topology"])
         tail = Part.from_config(topology["tail"]) if topology["tail"] else None
         text = config.get("decoder")
         decoder = Decoder.from_config(json.loads(text)) if text else None
-        return cls._of((Part.from_config(topology["head"]), tail), topology, Connection(None), decoder)
+        self = cls._of((Part.from_config(topology["head"]), tail), topology, Connection(None), decoder)
+        self._halves.hides_inputs = bool(config.get("hides_inputs"))
+        self._halves.kept = Kept.from_config(config.get("kept"))
+        return self
 
     def summary(self, *args: Any, **kwargs: Any) -> None:
         """Keras' table of the client's layers, and what the server holds."""

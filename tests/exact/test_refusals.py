@@ -118,7 +118,7 @@ def test_export_is_refused(split, tmp_path):
 
 
 def test_a_call_in_training_mode_is_refused(split):
-    with pytest.raises(ValueError, match="trained by `fit` or `train_on_batch`"):
+    with pytest.raises(ValueError, match="trained by its own `fit` or `train_on_batch`"):
         split(CASE.x, training=True)
 
 
