@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_split.errors import ConnectionLost, TopologyError
 from keras_split.model.kept import Kept
+from keras_split.model.own_objects import modules_of_own_objects
 from keras_split.numerics import Numerics
 from keras_split.partition import Partition, named_variables
 from keras_split.session import Joined, Session, Timeouts
 from keras_split.state import Ticket, read
-
-_ALREADY_THERE = {"__main__", "keras", "keras_split"}
 
 
 class Connection:
@@ -165,9 +163,3 @@ def kept_session(kept: Kept, ticket: Ticket, open_session: Callable[[Timeouts | 
     # The modules of this program: a file does not choose what is imported.
     session.host({**body, "modules": modules_of_own_objects()}, state, kept.folder)
     return session
-
-
-def modules_of_own_objects() -> list[str]:
-    """Where registered layers and functions are defined: Keras finds them once they are imported."""
-    found = {str(each.__module__) for each in keras.saving.get_custom_objects().values()}
-    return sorted(name for name in found if name.partition(".")[0] not in _ALREADY_THERE)

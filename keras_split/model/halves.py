@@ -21,6 +21,7 @@ from keras_split.errors import Refused, SplitError, TopologyError, VersionMismat
 from keras_split.local import local_server
 from keras_split.model.connection import Connection, kept_session
 from keras_split.model.kept import Kept
+from keras_split.model.own_objects import check_settings
 from keras_split.model.settings import check_same
 from keras_split.partition import Part, Partition, named_variables, stateful_layers
 from keras_split.session import Joined, Session
@@ -103,6 +104,7 @@ class Halves:
         if self._keeps_settings():
             check_same(settings, self._connection.joined().settings or {})
         elif self._connection.is_possible:
+            check_settings(settings)
             self._connection.settle(settings)
 
     def volatile(self) -> list[tuple[Any, Any]]:

@@ -17,8 +17,8 @@ from keras_split.errors import ConnectionLost
 from keras_split.state import CorruptState, Shelf, Ticket
 
 _ADVICE = (
-    "Build the SplitModel anew from the whole model and load the file's weights into it, or call "
-    "`connect('host:port', credentials=...)` where a server has the body."
+    "Bring the folder back from a backup, or call `connect('host:port', credentials=...)` if a server has "
+    "the body."
 )
 
 

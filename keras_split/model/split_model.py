@@ -26,6 +26,7 @@ from keras_split.model.decoder import Decoder, as_decoder
 from keras_split.model.fitting import fit_in_turns
 from keras_split.model.halves import Halves
 from keras_split.model.kept import Kept
+from keras_split.model.own_objects import check_layers
 from keras_split.model.ownership import Ownership
 from keras_split.model.settings import common_settings
 from keras_split.model.tail import Tail
@@ -71,6 +72,7 @@ class SplitModel(BatchSteps):
 
     Raises:
         ValueError: The cut would leak or cannot be made.
+        TopologyError: The server could not build some of its layers; the text names all of them.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class SplitModel(BatchSteps):
     ):
         parts = partition(model, cut, second_cut)
         refusals.check_policy(model._flatten_layers())
+        check_layers(parts.body.model.layers)
         folder = str(checkpoint_dir or "")
         is_private = server is None
         if is_private:
@@ -186,6 +189,7 @@ class SplitModel(BatchSteps):
         Raises:
             ValueError: Settings under which the halves would not equal the whole; the text says why.
             SettingsRefused: The server's settings are others, and hold.
+            TopologyError: The server could not build some of them; the text names all.
         """
         given = {
             "loss": loss,
