@@ -23,7 +23,7 @@ from keras_split.model.connection import Connection, kept_session
 from keras_split.model.kept import Kept
 from keras_split.model.own_objects import check_settings
 from keras_split.model.settings import check_same
-from keras_split.partition import Part, Partition, named_variables, stateful_layers
+from keras_split.partition import Part, Partition, named_variables, stateful_layers, states
 from keras_split.session import Joined, Session
 from keras_split.state import Ticket, write
 from keras_split.topology import validate_settings
@@ -284,7 +284,7 @@ class Halves:
         return session.snapshot()
 
     def _variables(self) -> list[Any]:
-        return [each for model in self._models() for each in model.variables]
+        return [each for model in self._models() for each in (*model.variables, *states(model))]
 
     def _models(self) -> list[keras.Model]:
         own = [part.model for part in self.own]

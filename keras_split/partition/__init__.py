@@ -2,7 +2,7 @@
 
 from keras_split.partition.cuts import Cut, describe_cut, legal_cut_names, list_cuts, why_no_cut
 from keras_split.partition.frontier import Frontier, Sections
-from keras_split.partition.inventory import named_variables, stateful_layers
+from keras_split.partition.inventory import named_variables, stateful_layers, states
 from keras_split.partition.part import Part
 from keras_split.partition.partition import Partition, partition
 
@@ -18,5 +18,6 @@ __all__ = [
     "named_variables",
     "partition",
     "stateful_layers",
+    "states",
     "why_no_cut",
 ]

@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 import keras
+from keras import tree
 
 
 def named_layers(model: keras.Model) -> dict[str, Any]:
@@ -21,7 +22,10 @@ def named_layers(model: keras.Model) -> dict[str, Any]:
 
 
 def named_variables(model: keras.Model) -> dict[str, Any]:
-    """All variables of a model, seed generators' included, e.g. `encoder/conv/0:kernel`."""
+    """All variables of a model, e.g. `encoder/conv/0:kernel`.
+
+    With those of seed generators, and the states of stateful layers, which Keras counts among no variables.
+    """
     seen: set[int] = set()
     found: dict[str, Any] = {}
     for path, layer in named_layers(model).items():
@@ -33,11 +37,12 @@ def named_variables(model: keras.Model) -> dict[str, Any]:
 
 def stateful_layers(model: keras.Model) -> dict[str, Any]:
     """Layers that go on from one batch to the next, each under its path."""
-    return {
-        path: layer
-        for path, layer in named_layers(model).items()
-        if getattr(layer, "stateful", False) and hasattr(layer, "reset_state")
-    }
+    return {path: layer for path, layer in named_layers(model).items() if _is_stateful(layer)}
+
+
+def states(model: keras.Model) -> list[Any]:
+    """Variables in which stateful layers keep them."""
+    return [each for layer in named_layers(model).values() for each in _states(layer)]
 
 
 def _collect(layer: Any, prefix: str, found: dict[str, Any], seen: set[int]) -> None:
@@ -68,4 +73,13 @@ def _unused(path: str, found: dict[str, Any]) -> str:
 
 def _own_variables(layer: Any) -> list[Any]:
     seeds = [generator.state for generator in layer._seed_generators]
-    return [*layer._trainable_variables, *layer._non_trainable_variables, *seeds]
+    return [*layer._trainable_variables, *layer._non_trainable_variables, *seeds, *_states(layer)]
+
+
+def _is_stateful(layer: Any) -> bool:
+    return getattr(layer, "stateful", False) is True and hasattr(layer, "reset_state")
+
+
+def _states(layer: Any) -> list[Any]:
+    found = tree.flatten(getattr(layer, "states", None)) if _is_stateful(layer) else []
+    return [each for each in found if isinstance(each, keras.Variable)]

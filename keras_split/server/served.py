@@ -16,7 +16,7 @@ from keras_split.codec import flatten_structure
 from keras_split.digest import digest_of
 from keras_split.errors import ConnectionLost, ProtocolError, Refused, SettingsRefused, TopologyError
 from keras_split.numerics import Numerics
-from keras_split.partition import Part, named_variables, stateful_layers
+from keras_split.partition import Part, named_variables, stateful_layers, states
 from keras_split.segment import (
     Mirrored,
     Segment,
@@ -94,6 +94,7 @@ class Served:
             [each["mask"] for each in topology["frontier"]],
             topology["output_names"],
             self.place,
+            states=states(body.model),
             shares_labels=not topology["second_cut"],
         )
         self.traces = Traces(self.segment, topology, numerics, options)

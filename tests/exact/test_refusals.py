@@ -114,7 +114,7 @@ def test_all_layers_that_the_server_cannot_build_are_refused_at_once():
         "'undescribed' (its config cannot be had: NotImplementedError)",
         "'inner' (the class Unregistered is not registered)",
     ]
-    assert f"go to the server: {'; '.join(expected)}. Register" in str(refused.value)
+    assert f"go to it: {'; '.join(expected)}. Register" in str(refused.value)
 
 
 def test_jit_compile_is_turned_off_with_a_warning_and_stays_exact():
