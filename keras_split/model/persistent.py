@@ -32,15 +32,23 @@ class Persistent(ClientLayers):
         self._halves.use_ticket(weights[-1], weights_only=True)
         self._halves.catch_up()
 
-    def load_weights(self, *args: Any, **kwargs: Any) -> None:
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """As `keras.Model.load_weights`, for both halves.
 
         Raises:
+            ValueError: A file that holds no ticket.
             Refused: The model is in a run of several data owners.
             SplitError: The server could not follow. The client's half has moved, and waits for it.
         """
         self._halves.check_own()
-        super().load_weights(*args, **kwargs)
+        if not str(filepath).endswith((".weights.h5", ".weights.json", ".keras")):
+            # Keras would fill the client's layers from it and ask nobody about the server's.
+            raise ValueError(
+                "A SplitModel loads what it has saved: `.weights.h5`, `.weights.json` or `.keras`, which hold a "
+                "ticket for the server's half. Load another file into the whole model, and split that. "
+                f"Received: filepath={str(filepath)!r}."
+            )
+        super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
         self._halves.catch_up()
 
     def export(self, *args: Any, **kwargs: Any) -> None:
