@@ -108,7 +108,8 @@ class Connection:
         if self._open_session is None:
             raise ConnectionLost(
                 "This model is not connected to a server: it was loaded from a file, or closed. Call "
-                "`model.connect('host:port', credentials=...)` first."
+                "`model.connect('host:port', credentials=...)` first. A half of a private server connects by "
+                "itself if it was made with a `checkpoint_dir` and saved as `.keras`."
             )
         if self._session is None:
             # The first use may be one that Keras traces, where variables have no values.

@@ -44,8 +44,8 @@ class Persistent(ClientLayers):
         if not str(filepath).endswith((".weights.h5", ".weights.json", ".keras")):
             # Keras would fill the client's layers from it and ask nobody about the server's.
             raise ValueError(
-                "A SplitModel loads what it has saved: `.weights.h5`, `.weights.json` or `.keras`, which hold "
-                "a ticket for the server's half. Load another file into the whole model, and split that. "
+                "A SplitModel loads what it has saved: `.weights.h5`, `.weights.json` or `.keras`, with a "
+                "ticket for the server's half. Load another file into the whole model, and split that. "
                 f"Received: filepath={str(filepath)!r}."
             )
         super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)

@@ -97,7 +97,7 @@ class Served:
             states=states(body.model),
             shares_labels=not topology["second_cut"],
         )
-        self.traces = Traces(self.segment, topology, numerics, options)
+        self.traces = Traces(self.segment, topology, numerics, options, forgets=owned)
 
     def settle(self, text: str) -> None:
         """Compiles the body with settings, with a fresh optimizer.

@@ -213,6 +213,18 @@ def test_more_batch_lengths_than_a_server_compiles_for(monkeypatch):
     assert len({given[1].key() for given in asked}) <= 2 * len(kinds)
 
 
+def test_an_exchange_that_the_server_has_forgotten_is_prepared_again():
+    split = SplitModel(mlp(), "low")
+    x = np.zeros((1, 6), "float32")
+    traced = tf.function(split, autograph=False)
+    first = np.asarray(traced(x))
+    for rows in range(2, 68):
+        # In a graph each length has an exchange of its own, so that all of a private server's are replaced.
+        tf.function(split, autograph=False)(tf.zeros((rows, 6)))
+    np.testing.assert_array_equal(traced(x), first)
+    split.close()
+
+
 @pytest.mark.parametrize("second", [None, "high"], ids=["labels shared", "label-free"])
 def test_a_private_half_finds_its_body_again(tmp_path, second):
     def train(model):

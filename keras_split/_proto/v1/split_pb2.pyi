@@ -215,14 +215,16 @@ class PrepareRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ..., topology_digest: _Optional[str] = ..., mode: _Optional[_Union[Mode, str]] = ..., inputs: _Optional[_Iterable[_Union[TensorSpec, _Mapping]]] = ..., labels_structure: _Optional[str] = ..., sample_weight_structure: _Optional[str] = ..., wants_cut_gradients: bool = ..., graded: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class PrepareReply(_message.Message):
-    __slots__ = ("signature", "outputs", "outputs_structure")
+    __slots__ = ("signature", "outputs", "outputs_structure", "kept")
     SIGNATURE_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_STRUCTURE_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FIELD_NUMBER: _ClassVar[int]
     signature: str
     outputs: _containers.RepeatedCompositeFieldContainer[TensorSpec]
     outputs_structure: str
-    def __init__(self, signature: _Optional[str] = ..., outputs: _Optional[_Iterable[_Union[TensorSpec, _Mapping]]] = ..., outputs_structure: _Optional[str] = ...) -> None: ...
+    kept: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, signature: _Optional[str] = ..., outputs: _Optional[_Iterable[_Union[TensorSpec, _Mapping]]] = ..., outputs_structure: _Optional[str] = ..., kept: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Begin(_message.Message):
     __slots__ = ("model", "client", "topology_digest", "turn", "member")
