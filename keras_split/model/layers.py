@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -14,6 +16,8 @@ class ClientLayers(keras.Model):
     """Shows the client's layers as the model's own, and says which are the server's."""
 
     head: keras.Model
+    # In a function, or Keras would take a nest for one of its own.
+    _symbolic: Callable[[], Any] | None = None
     tail: keras.Model | None
     decoder: keras.Model | None
     _halves: Halves
@@ -57,7 +61,9 @@ class ClientLayers(keras.Model):
 
     @property
     def outputs(self) -> list[Any]:
-        """Symbolic, with the whole model's shapes; no graph leads there, since the server is on the way.
+        """Symbolic, the whole model's, for which a layer asks the server on the way from `inputs`.
+
+        With a second cut the way begins behind the server, at the inputs of `tail`.
 
         Raises:
             ConnectionLost: The server, whose outputs they are, is not connected.
@@ -69,7 +75,16 @@ class ClientLayers(keras.Model):
         """Likewise, nested as the model returns them."""
         if self.tail is not None:
             return self.tail.output
-        return self._halves.outputs()
+        if self._symbolic is None:
+            # Layers of the model that was given will know this one, and must not keep the split model alive.
+            infer = weakref.WeakMethod(self._refusing_gradients)
+            ask = AsksServer(infer, self._halves.outputs(), f"{self.name}_server")
+            found = ask([self.head.outputs, self.inputs])
+            self._symbolic = lambda: found
+        return self._symbolic()
+
+    def _refusing_gradients(self, smashed: list[Any], inputs: Any) -> Any:
+        raise NotImplementedError
 
     @property
     def input_shape(self) -> Any:
@@ -89,6 +104,49 @@ class ClientLayers(keras.Model):
             if halves.topology[name]
         )
         return f"<SplitModel name={self.name!r}{cuts}, server={halves.server!r}>"
+
+
+class AsksServer(keras.layers.Layer):
+    """Stands for all of the server's layers where Keras follows a graph, to draw it or to take a part of it.
+
+    Args:
+        infer: Weak reference to what goes from frontier tensors and the model's inputs to the outputs.
+        outputs: Nested symbolic tensors like these.
+        name: Of the layer.
+    """
+
+    def __init__(self, infer: Callable[[], Callable[[list[Any], Any], Any] | None], outputs: Any, name: str):
+        super().__init__(name=name, autocast=False)
+        self.supports_masking = True
+        self._infer = infer
+        self._outputs_like = lambda: tree.map_structure(
+            lambda each: keras.KerasTensor(each.shape, each.dtype), outputs
+        )
+        self.built = True
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        """Inference."""
+        del training
+        smashed, given = inputs
+        infer = self._infer()
+        if infer is None:
+            raise ValueError(f"The SplitModel that {self.name!r} asks for is gone; keep it.")
+        return infer(list(smashed), given)
+
+    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> Any:
+        """What it would return."""
+        del inputs, training
+        return self._outputs_like()
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> None:
+        """None; masks are among the frontier tensors."""
+
+    def get_config(self) -> dict[str, Any]:
+        """Refused: a file cannot call a server."""
+        raise ValueError(
+            "A model made of a SplitModel's outputs cannot be saved, since part is a remote call. Save the "
+            f"SplitModel itself. Received: layer {self.name!r}."
+        )
 
 
 def _shapes(tensors: list[Any]) -> Any:

@@ -189,6 +189,22 @@ def test_a_frozen_split_model_teaches(trained):
     assert not any((old == new).all() for old, new in zip(before, student.get_weights(), strict=True))
 
 
+def test_a_graph_leads_through_the_server(trained):
+    _, split, _ = trained
+    both = keras.Model(split.inputs, {"low": split.get_layer("low").output, "outputs": split.output})
+    assert [each.name for each in both.layers][1:] == ["low", "low_drop", f"{split.name}_server"]
+    found = both.predict(CASE.x, verbose=0)
+    np.testing.assert_array_equal(found["outputs"], split.predict(CASE.x, verbose=0))
+    low = keras.Model(split.inputs, split.get_layer("low").output)
+    np.testing.assert_array_equal(found["low"], low.predict(CASE.x, verbose=0))
+    with tf.GradientTape() as tape:
+        outputs = both(tf.convert_to_tensor(CASE.x), training=False)["outputs"]
+    with pytest.raises(ValueError, match="A gradient was asked for"):
+        tape.gradient(outputs, split.trainable_variables)
+    with pytest.raises(ValueError, match="cannot be saved"):
+        both.get_config()
+
+
 def test_errors_of_a_call_hold_no_data(trained):
     _, split, _ = trained
     with pytest.raises(ValueError, match="trained by its own") as refused:
