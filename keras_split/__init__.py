@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from keras_split.verification.report import Report
     from keras_split.verification.verify import verify
 
+    __version__: str
+
 __all__ = [
     "Credentials",
     "Cut",
@@ -62,6 +64,8 @@ _ROOMS = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.import_module(f"{__name__}.version").package_version()
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     room = importlib.import_module(f"{__name__}.{_ROOMS.get(name, name)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -23,6 +23,13 @@ from keras_split.model.reply import Reply
 from keras_split.model.tail import Tail, floating
 from keras_split.segment import Tape, apply_gradients, logits_beside, roots_of
 
+_NOT_TRAINED_SO = (
+    "A SplitModel is trained by its own `fit` or `train_on_batch`, not by calling it with `training=True`, "
+    "as another model's `fit` does with its layers: the server's half would be left out. Where it is not to "
+    "be trained, call it with `training=False` in a `call` or `train_step` of your own. "
+    "Received: training=True."
+)
+
 
 class BatchSteps(Persistent):
     """The steps that Keras' loops over batches call."""
@@ -33,6 +40,7 @@ class BatchSteps(Persistent):
     _bridge: Bridge
     _alpha: Any
     _mode: str
+    _probe: Any
     _reconstruction_tracker: Any
     steps_to_pass: int
     has_passed: bool
@@ -138,25 +146,37 @@ class BatchSteps(Persistent):
         try:
             return super().test_step(data)
         finally:
-            self._mode = "predict"
+            self._mode = "call"
             self._losses_override.clear()
 
+    def predict_step(self, data: Any) -> Any:
+        """As Keras'."""
+        self._mode = "predict"
+        try:
+            return super().predict_step(data)
+        finally:
+            self._mode = "call"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """As Keras', with the server's errors coming out as they are."""
+        call = functools.partial(super().__call__, *args, **kwargs)
+        # Within a step it is the step that is guarded.
+        return self._bridge.guarded(call)() if self._mode == "call" else call()
+
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """Inference over both halves. Gradients do not flow through it: `fit` trains."""
+        """Inference over both halves.
+
+        Gradients do not flow through it, and are refused where they are asked for: `fit` trains.
+        """
         if training:
-            raise ValueError(
-                "A SplitModel is trained by `fit` or `train_on_batch`, not by calling it with "
-                "`training=True`: the server's half would be left out. Received: training=True."
-            )
+            self._bridge.refuse(ValueError(_NOT_TRAINED_SO))
         made = self._run_head(inputs, training=False, mask=mask)
-        travels = self._tail is None and self._mode == "test"
-        reply = self._bridge.infer(
-            made.smashed,
-            made.logits if travels else {},
-            self._mode,
-            may_be_empty=self._decoder is not None,
-        )
-        outputs = reply.outputs
+        if self._mode == "call":
+            outputs = self._refusing_gradients(made.smashed, inputs)
+        else:
+            travels = self._tail is None and self._mode == "test"
+            reply = self._infer(made.smashed, made.logits if travels else {}, self._mode)
+            outputs = reply.outputs
         if self._tail is not None:
             read = self._tail.inputs(reply, made.smashed, made.kept, made.logits)
             outputs = self._tail.run(read, made.logits, training=False)
@@ -164,6 +184,28 @@ class BatchSteps(Persistent):
             self._halves.add_losses(self, reply.loss_terms)
             self._observe(made.smashed, inputs)
         return outputs
+
+    def _infer(self, smashed: list[Any], logits: Any, mode: str) -> Reply:
+        return self._bridge.infer(smashed, logits, mode, may_be_empty=self._decoder is not None)
+
+    def _refusing_gradients(self, smashed: list[Any], inputs: Any) -> Any:
+        """The server's outputs, of which a tape gets an error in place of no gradient."""
+        trains = self.trainable and (self.trainable_variables or self._halves.body_may_train())
+        if trains:
+            # The probe is watched wherever a user would expect the server's weights to be trained.
+            watched = [*smashed, tf.convert_to_tensor(self._probe)]
+        else:
+            # TensorFlow watches frozen variables as well, and a tape asks all that it has watched. What a
+            # frozen model may still be asked for is the gradient of its inputs.
+            given = [tf.convert_to_tensor(each) for each in tree.flatten(inputs) if each is not None]
+            watched = [*map(tf.stop_gradient, smashed), *floating(given)]
+        outputs = self._infer(watched[: len(smashed)], {}, "predict").outputs
+
+        @tf.custom_gradient
+        def asked(*_: Any) -> tuple[list[Any], Callable[..., Any]]:
+            return [tf.identity(each) for each in tree.flatten(outputs)], _refuse_gradients
+
+        return tree.pack_sequence_as(outputs, tree.flatten(asked(*watched)))
 
     def make_train_function(self, force: bool = False) -> None:
         """Keras', with the server's errors coming out as they are."""
@@ -256,6 +298,15 @@ def passing(model: Any, function: Any) -> Any:
 
     call._is_passing = True  # type: ignore[attr-defined]
     return call
+
+
+def _refuse_gradients(*_: Any) -> Any:
+    raise ValueError(
+        "A gradient was asked for through a SplitModel, and the server gives gradients to the model's own "
+        "`fit` and `train_on_batch` alone. Where the model is only looked at, as a teacher is, set "
+        "`split.trainable = False` or wrap its outputs in `keras.ops.stop_gradient`; with a private server, "
+        "`split.whole_model()` has gradients. Received: a tape around split(x)."
+    )
 
 
 def _rows(x: Any) -> Any:

@@ -6,7 +6,7 @@ import contextlib
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import tensorflow as tf
@@ -14,7 +14,7 @@ from keras import tree
 
 from keras_split.errors import ProtocolError, SplitError
 from keras_split.model.reply import Reply, read_reply
-from keras_split.segment import Input, Output, Shadow, Sight, writes_after
+from keras_split.segment import Input, Output, Shadow, Shape, Sight, writes_after
 from keras_split.session import Exchange, Prepared, Session
 
 
@@ -30,6 +30,7 @@ class Bridge:
         self._session = session
         self._failure: BaseException | None = None
         self._undo: Callable[[], None] | None = None
+        self._widened: dict[bytes, list[Shape]] = {}
         # Validation inside fit stands in its History, and there every bit counts.
         self.combines = True
 
@@ -142,6 +143,11 @@ class Bridge:
             return contextlib.nullcontext()
         return writes_after(lambda: _gate(reply.made_by))
 
+    def refuse(self, error: Exception) -> NoReturn:
+        """Raises an error that comes out as it is; Keras would report a call's arguments, data included."""
+        self._failure = error
+        raise error
+
     def guarded(self, function: Any) -> Any:
         """Wraps what Keras calls for a step, so that the real error comes out of it.
 
@@ -169,12 +175,23 @@ class Bridge:
         return call
 
     def _prepare(self, exchange: Exchange) -> Prepared:
+        if not tf.inside_function():
+            exchange = self._widen(exchange)
         try:
             return self._session().prepare(exchange)
         except SplitError as error:
-            # Keras would wrap the text in a report of the call's arguments.
-            self._failure = error
-            raise
+            self.refuse(error)
+
+    def _widen(self, exchange: Exchange) -> Exchange:
+        """Leaves sizes open in which eager exchanges differ, as TensorFlow does for traced ones.
+
+        Eager code knows each size, and would have the server compile for each of them.
+        """
+        own = exchange.shapes()
+        kind = exchange.with_shapes([None if each is None else (None,) * len(each) for each in own]).key()
+        widened = [_common(*pair) for pair in zip(own, self._widened.get(kind, own), strict=True)]
+        self._widened[kind] = widened
+        return exchange.with_shapes(widened)
 
     def _step(
         self,
@@ -266,6 +283,13 @@ def _not_an_end(error: BaseException) -> BaseException:
             "this step was applied here; restore both halves from a snapshot before going on."
         )
     return error
+
+
+def _common(ours: Shape, theirs: Shape) -> Shape:
+    """A shape that both have."""
+    if ours is None or theirs is None:
+        return None
+    return tuple(one if one == other else None for one, other in zip(ours, theirs, strict=True))
 
 
 def _flat(nest: Any) -> list[Any]:

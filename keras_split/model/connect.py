@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
-from functools import partial
 from pathlib import Path
-from typing import Any
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Protocol, cast, overload
 
 from keras_split.audit import AuditLog
 from keras_split.codec import Limits
@@ -20,11 +20,80 @@ from keras_split.session import Session, Timeouts, open_session
 from keras_split.topology import read_offer
 from keras_split.transport import Credentials
 
+if TYPE_CHECKING:
+    from keras_split.model.split_model import SplitModel
+
 # A run outlives a restart of its server, which loads TensorFlow and a model.
 _RESTART_SECONDS = 120.0
 
 
 class Connect:
+    """`SplitModel.connect`: on the class for a new client, on a model for a half that was loaded."""
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Connecting: ...
+
+    @overload
+    def __get__(self, instance: SplitModel, owner: type) -> Reconnecting: ...
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        return MethodType(_connect, owner) if instance is None else MethodType(_reconnect, instance)
+
+
+class Connecting(Protocol):
+    """`SplitModel.connect`, for type checkers."""
+
+    def __call__(
+        self,
+        target: str,
+        credentials: Credentials | None = None,
+        *,
+        insecure: bool = False,
+        timeouts: Timeouts | None = None,
+        limits: Limits | None = None,
+        custom_layers: dict[str, type] | None = None,
+        approve: Approve = None,
+        decoder: Any = None,
+        identity: Identity | str | Path | None = None,
+        roster: str | Path | None = None,
+        handover: str | Places = "server",
+        audit_log: str | Path | None = None,
+    ) -> SplitModel:
+        """See `SplitModel.connect`."""
+
+
+class Reconnecting(Protocol):
+    """`connect` of a model, for type checkers."""
+
+    def __call__(
+        self,
+        target: str,
+        credentials: Credentials | None = None,
+        *,
+        insecure: bool = False,
+        timeouts: Timeouts | None = None,
+        limits: Limits | None = None,
+        audit_log: str | Path | None = None,
+    ) -> SplitModel:
+        """See `SplitModel.connect`."""
+
+
+def _connect(
+    _cls: Any,
+    target: str,
+    credentials: Credentials | None = None,
+    *,
+    insecure: bool = False,
+    timeouts: Timeouts | None = None,
+    limits: Limits | None = None,
+    custom_layers: dict[str, type] | None = None,
+    approve: Approve = None,
+    decoder: Any = None,
+    identity: Identity | str | Path | None = None,
+    roster: str | Path | None = None,
+    handover: str | Places = "server",
+    audit_log: str | Path | None = None,
+) -> SplitModel:
     """Joins a server.
 
     `SplitModel.connect(...)` makes a new client of a server that owns the architecture (paper,
@@ -63,27 +132,6 @@ class Connect:
     Raises:
         SplitError: No server, another version, or a topology that must not be run or was not approved.
     """
-
-    def __get__(self, instance: Any, owner: type) -> Any:
-        return partial(_new, owner) if instance is None else partial(_again, instance)
-
-
-def _new(
-    owner: Any,
-    target: str,
-    credentials: Credentials | None = None,
-    *,
-    insecure: bool = False,
-    timeouts: Timeouts | None = None,
-    limits: Limits | None = None,
-    custom_layers: dict[str, type] | None = None,
-    approve: Approve = None,
-    decoder: Any = None,
-    identity: Identity | str | Path | None = None,
-    roster: str | Path | None = None,
-    handover: str | Places = "server",
-    audit_log: str | Path | None = None,
-) -> Any:
     approve = check_approve(approve)
     membership = member_of(identity, roster, handover)
     if membership is not None:
@@ -95,17 +143,17 @@ def _new(
         offer = read_offer(joined.topology, joined.digest, joined.settings, custom_layers)
         ask(offer, approve)
         parts = build_parts(offer, custom_layers)
-        model = owner._of(parts, joined.topology, Connection.of(session, joined), decoder)
+        model = _cls._of(parts, joined.topology, Connection.of(session, joined), decoder)
         model.compile()
         if membership is not None:
             way = opened.enter_context(closing(way_of(membership, target, credentials, insecure=insecure)))
             model._ownership = Ownership(model, model._halves, membership, way, audit)
         opened.pop_all()
-    return model
+    return cast("SplitModel", model)
 
 
-def _again(
-    model: Any,
+def _reconnect(
+    _self: Any,
     target: str,
     credentials: Credentials | None = None,
     *,
@@ -113,13 +161,29 @@ def _again(
     timeouts: Timeouts | None = None,
     limits: Limits | None = None,
     audit_log: str | Path | None = None,
-) -> Any:
+) -> SplitModel:
+    """Gives a half that was loaded its server back, which returns to the snapshot that belongs to the half.
+
+    Args:
+        target: `host:port` of a `keras-split serve`.
+        credentials: Certificate and authority of this client.
+        insecure: Without TLS; loopback only.
+        timeouts: Deadlines.
+        limits: Ceilings on what the server may send.
+        audit_log: As for `SplitModel.connect`.
+
+    Returns:
+        This model, connected.
+
+    Raises:
+        SplitError: No server, or one of another version, topology or settings.
+    """
     given = {"insecure": insecure, "timeouts": timeouts, "limits": limits}
     with ExitStack() as opened:
         session, _ = _opened(opened, target, credentials, audit_log, **given)
-        model._halves.move(Connection(lambda: session, topology_digest(model._halves.topology)))
+        _self._halves.move(Connection(lambda: session, topology_digest(_self._halves.topology)))
         opened.pop_all()
-    return model
+    return cast("SplitModel", _self)
 
 
 def _opened(
@@ -132,3 +196,8 @@ def _opened(
     """A session and its log, closed again if something fails: the next attempt writes the same log."""
     audit = None if audit_log is None else opened.enter_context(closing(AuditLog(audit_log)))
     return opened.enter_context(closing(open_session(target, credentials, audit, **given))), audit
+
+
+for _function in (_connect, _reconnect):
+    # What `help` and errors call it.
+    _function.__name__, _function.__qualname__ = "connect", "SplitModel.connect"

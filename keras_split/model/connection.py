@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_split.errors import ConnectionLost, TopologyError
+from keras_split.model.kept import Kept
+from keras_split.model.own_objects import modules_of_own_objects
 from keras_split.numerics import Numerics
 from keras_split.partition import Partition, checked, named_variables
 from keras_split.session import Joined, Session, Timeouts
-from keras_split.state import read
-
-_ALREADY_THERE = {"__main__", "keras", "keras_split"}
+from keras_split.state import Ticket, read
 
 
 class Connection:
@@ -24,9 +23,17 @@ class Connection:
     Args:
         open_session: Opens one, with the body in place; None for a model that is not connected.
         digest: Of the topology that the server must have; None to take the server's.
+        is_private: Whether the server is a process of this program, on this machine.
     """
 
-    def __init__(self, open_session: Callable[[], Session] | None, digest: str | None = None):
+    def __init__(
+        self,
+        open_session: Callable[[], Session] | None,
+        digest: str | None = None,
+        *,
+        is_private: bool = False,
+    ):
+        self.is_private = is_private
         self._open_session = open_session
         self._digest = digest
         self._session: Session | None = None
@@ -44,6 +51,20 @@ class Connection:
     def is_possible(self) -> bool:
         """Whether there is a server to talk to."""
         return self._open_session is not None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the body is there already."""
+        return self._session is not None
+
+    def __repr__(self) -> str:
+        """Where the server is, for people."""
+        if self._open_session is None:
+            return "not connected"
+        target = "" if self._session is None else self._session.target
+        if self.is_private:
+            return f"private, {target}" if target else "private, not started"
+        return target or "not met yet"
 
     def keeps_settings(self) -> bool:
         """Whether the server's compile settings hold, so that the client's must be the same."""
@@ -87,7 +108,8 @@ class Connection:
         if self._open_session is None:
             raise ConnectionLost(
                 "This model is not connected to a server: it was loaded from a file, or closed. Call "
-                "`model.connect('host:port', credentials=...)` first."
+                "`model.connect('host:port', credentials=...)` first. A half of a private server connects by "
+                "itself if it was made with a `checkpoint_dir` and saved as `.keras`."
             )
         if self._session is None:
             # The first use may be one that Keras traces, where variables have no values.
@@ -103,13 +125,21 @@ class Connection:
         return joined
 
 
-def private_session(
+def placed_session(
     parts: Partition,
     open_session: Callable[[Timeouts | None], Session],
     folder: str,
     timeouts: Timeouts | None,
+    kept: Kept | None = None,
 ) -> Session:
-    """A session with a private server that has taken over the body.
+    """A session with a server that has taken over the body.
+
+    Args:
+        parts: Whose body it is.
+        open_session: With that server.
+        folder: For snapshots there; empty for none that outlive it.
+        timeouts: Deadlines.
+        kept: What a later program finds the body by; None where none will look for it.
 
     Raises:
         ValueError: The server would build another body than this one; the text names the layer.
@@ -124,12 +154,17 @@ def private_session(
         "modules": modules_of_own_objects(),
     }
     state: list[np.ndarray] = list(read(variables).values())
+    if kept is not None:
+        kept.write(body)
     session = open_session(timeouts)
     session.host(body, state, folder)
     return session
 
 
-def modules_of_own_objects() -> list[str]:
-    """Where registered layers and functions are defined: Keras finds them once they are imported."""
-    found = {str(each.__module__) for each in keras.saving.get_custom_objects().values()}
-    return sorted(name for name in found if name.partition(".")[0] not in _ALREADY_THERE)
+def kept_session(kept: Kept, ticket: Ticket, open_session: Callable[[Timeouts | None], Session]) -> Session:
+    """A session with a private server that has taken over what a former program has kept."""
+    body, state = kept.read(ticket)
+    session = open_session(None)
+    # The modules of this program: a file does not choose what is imported.
+    session.host({**body, "modules": modules_of_own_objects()}, state, kept.folder)
+    return session

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterator, Sequence
+import warnings
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from keras import tree
 
-from keras_split.errors import Refused, TopologyError, VersionMismatch
-from keras_split.model.connection import Connection
+from keras_split.codec import unflatten_structure
+from keras_split.digest import digest_of
+from keras_split.errors import Refused, SplitError, TopologyError, VersionMismatch
+from keras_split.local import local_server
+from keras_split.model.connection import Connection, kept_session
+from keras_split.model.kept import Kept
+from keras_split.model.own_objects import check_settings
 from keras_split.model.settings import check_same
-from keras_split.partition import Part, Partition, checked, named_variables
+from keras_split.partition import Part, Partition, checked, named_variables, stateful_layers, states
 from keras_split.session import Joined, Session
 from keras_split.state import Ticket, write
 from keras_split.topology import validate_settings
+
+_INPUT = "InputLayer"
 
 
 class Halves:
@@ -36,8 +47,14 @@ class Halves:
         self.topology = topology
         self.decoder: keras.Model | None = None
         self.parts: Partition | None = None
+        # As a Sequential model, which lists no layers for its inputs.
+        self.hides_inputs = False
+        # Arguments of `compile`, as they were given.
+        self.compiled_with: dict[str, Any] | None = None
         # In a run of several data owners: the last commit to which this half has gone.
         self.commit: Ticket | None = None
+        # What a later program finds a private body by.
+        self.kept: Kept | None = None
         self._connection = connection
         self._settings: dict[str, Any] | None = None
         self._pending: tuple[Ticket, bool] | None = None
@@ -87,6 +104,7 @@ class Halves:
         if self._keeps_settings():
             check_same(settings, self._connection.joined().settings or {})
         elif self._connection.is_possible:
+            check_settings(settings)
             self._connection.settle(settings)
 
     def frozen(self) -> list[list[str]]:
@@ -137,12 +155,29 @@ class Halves:
 
     def use_ticket(self, array: np.ndarray, *, weights_only: bool) -> None:
         """Has the server go to a kept state before anything else happens to it."""
-        self._pending = Ticket(int(array[0]), int(array[1])), weights_only
+        ticket = Ticket(int(array[0]), int(array[1]))
+        self._pending = ticket, weights_only
+        if self.kept is not None and self.parts is None and not self._connection.is_open:
+            self._take_over(self.kept, ticket)
 
     def catch_up(self) -> None:
         """Has it go there now, if there is a server."""
         if self._connection.is_possible:
             self.session()
+
+    def kept_body(self) -> Kept | None:
+        """What a later program finds a private body by, which is in its place then."""
+        if self.kept is not None and not self.kept.body and self._connection.is_possible:
+            self.session()
+        return self.kept if self.kept is not None and self.kept.body else None
+
+    def _take_over(self, kept: Kept, ticket: Ticket) -> None:
+        """Will have a private server go on from the snapshot of a former program's."""
+        digest = digest_of({**self.topology, "tail": None})
+        open_session = partial(kept_session, kept, ticket, lambda timeouts: local_server().session(timeouts))
+        self._connection = Connection(open_session, digest, is_private=True)
+        if self._settings is not None:
+            self._connection.settle(self._settings)
 
     def add_losses(self, model: keras.Model, theirs: Any) -> None:
         """Makes both halves' terms a model's losses, in the order in which the whole adds them up.
@@ -164,6 +199,51 @@ class Halves:
         finally:
             model._losses_override.clear()
 
+    @property
+    def server(self) -> str:
+        """Where the body is, for people."""
+        return repr(self._connection)
+
+    def server_layers(self) -> list[str]:
+        """Names of the body's layers; none as long as no server has told."""
+        if self.parts is not None:
+            layers = self.parts.body.model.layers
+            return [each.name for each in layers if not isinstance(each, keras.layers.InputLayer)]
+        if not self._connection.is_possible:
+            return []
+        with _described():
+            return [str(name) for name, kind, _ in self._connection.joined().body["layers"] if kind != _INPUT]
+
+    def outputs(self) -> Any:
+        """Nested symbolic tensors with the shapes of what the body returns."""
+        if self.parts is not None:
+            return tree.map_structure(_like, self.parts.body.model.output)
+        body = self._connection.joined().body
+        with _described():
+            flat = [keras.KerasTensor(each["shape"], each["dtype"]) for each in body["outputs"]]
+            return unflatten_structure(flat, body["outputs_structure"])
+
+    def body_may_train(self) -> bool:
+        """Whether anything behind the cut might be trained, as far as this side knows."""
+        return self.parts is None or bool(self.parts.body.model.trainable_variables)
+
+    def reset_states(self, layer: str = "") -> None:
+        """Takes the body's stateful layers back to zeros, where the body is.
+
+        Args:
+            layer: Path of one in the body; empty for all.
+        """
+        # A private body that is not placed yet will have the states that its layers have here.
+        if self.parts is None or self._connection.is_open:
+            self.session().reset_states(layer)
+
+    def forward_resets(self) -> None:
+        """From now on, what resets a stateful layer that was given resets the one on the server."""
+        if self.parts is None:
+            return
+        for path, layer in stateful_layers(self.parts.body.model).items():
+            layer.reset_state = _Resetting(layer.reset_state, weakref.ref(self), path)
+
     def describe_server(self) -> str:
         """For `summary`."""
         if not self._connection.is_possible:
@@ -182,10 +262,25 @@ class Halves:
                 "The body belongs to the server, which keeps it. Only a model that was split with "
                 "`SplitModel(model, cut)` can be put together again."
             )
-        theirs = named_variables(self.parts.body.model)
-        found = self.session().inspect()
-        write(theirs, {name: found[name] for name in theirs})
+        self._write_back(self.parts)
         return self.parts.whole
+
+    def write_back(self) -> None:
+        """Has the model that was given hold what a private server has learned, as after Keras' own `fit`."""
+        if self.parts is None or not self._connection.is_private:
+            return
+        try:
+            self._write_back(self.parts)
+        except SplitError as error:
+            # The training itself is done, and so are the files that callbacks have written.
+            warnings.warn(
+                f"The model that was split still has the server's layers as they were before: {error}",
+                stacklevel=4,
+            )
+
+    def _write_back(self, parts: Partition) -> None:
+        theirs = named_variables(parts.body.model)
+        write(theirs, self.session().inspect(model_only=True))
 
     def end_calls(self) -> None:
         """Frees the turn and the server's threads."""
@@ -202,7 +297,7 @@ class Halves:
         return session.snapshot()
 
     def _variables(self) -> list[Any]:
-        return [each for model in self._models() for each in model.variables]
+        return [each for model in self._models() for each in (*model.variables, *states(model))]
 
     def _models(self) -> list[keras.Model]:
         own = [part.model for part in self.own]
@@ -210,6 +305,42 @@ class Halves:
 
     def _keeps_settings(self) -> bool:
         return self._connection.keeps_settings()
+
+
+class _Resetting:
+    """A layer's `reset_state`, for the layer here and for the one on the server.
+
+    Args:
+        here: The layer's own.
+        halves: Weak reference to those of the split model.
+        path: Of the layer in the body.
+    """
+
+    def __init__(self, here: Callable[[], None], halves: Callable[[], Halves | None], path: str):
+        self._here = here
+        self._halves = halves
+        self._path = path
+
+    def __call__(self) -> None:
+        self._here()
+        halves = self._halves()
+        if halves is not None:
+            halves.reset_states(self._path)
+
+
+@contextlib.contextmanager
+def _described() -> Iterator[None]:
+    """Around what reads a server's words about its part."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise TopologyError(
+            "What the server says about its part cannot be read. Do both sides run the same version?"
+        ) from None
+
+
+def _like(tensor: Any) -> Any:
+    return keras.KerasTensor(tensor.shape, tensor.dtype)
 
 
 def _bring(session: Session, ticket: Ticket, weights_only: bool) -> None:

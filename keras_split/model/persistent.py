@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 import numpy as np
 
-from keras_split.model.halves import Halves
+from keras_split.model.layers import ClientLayers
 
 
-class Persistent(keras.Model):
+class Persistent(ClientLayers):
     """Weights, files of weights, and the ticket in them for the server's half.
 
     EarlyStopping, ModelCheckpoint and BackupAndRestore know nothing of a server; they call these.
     """
-
-    _halves: Halves
 
     def get_weights(self) -> list[np.ndarray]:
         """The client's weights, of head and tail, and a ticket for the server's, which are kept under it."""
@@ -35,15 +32,23 @@ class Persistent(keras.Model):
         self._halves.use_ticket(weights[-1], weights_only=True)
         self._halves.catch_up()
 
-    def load_weights(self, *args: Any, **kwargs: Any) -> None:
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """As `keras.Model.load_weights`, for both halves.
 
         Raises:
+            ValueError: A file that holds no ticket.
             Refused: The model is in a run of several data owners.
             SplitError: The server could not follow. The client's half has moved, and waits for it.
         """
         self._halves.check_own()
-        super().load_weights(*args, **kwargs)
+        if not str(filepath).endswith((".weights.h5", ".weights.json", ".keras")):
+            # Keras would fill the client's layers from it and ask nobody about the server's.
+            raise ValueError(
+                "A SplitModel loads what it has saved: `.weights.h5`, `.weights.json` or `.keras`, with a "
+                "ticket for the server's half. Load another file into the whole model, and split that. "
+                f"Received: filepath={str(filepath)!r}."
+            )
+        super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
         self._halves.catch_up()
 
     def export(self, *args: Any, **kwargs: Any) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 import json
+import os
 import weakref
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
+from keras import tree
 
 from keras_split.callbacks import Progress, Traffic
 from keras_split.local import local_server
@@ -19,16 +21,21 @@ from keras_split.model.batch_steps import BatchSteps
 from keras_split.model.bridge import Bridge
 from keras_split.model.callback_lists import listed
 from keras_split.model.connect import Connect
-from keras_split.model.connection import Connection, private_session
+from keras_split.model.connection import Connection, placed_session
 from keras_split.model.decoder import Decoder, as_decoder
 from keras_split.model.fitting import fit_in_turns
 from keras_split.model.halves import Halves
+from keras_split.model.kept import Kept
+from keras_split.model.own_objects import check_layers
 from keras_split.model.ownership import Ownership
 from keras_split.model.settings import common_settings
 from keras_split.model.tail import Tail
-from keras_split.partition import Part, partition
+from keras_split.partition import Part, partition, stateful_layers
 from keras_split.segment import named_as
 from keras_split.session import Timeouts
+
+# What a server that keeps its settings has, besides the optimizer.
+_OF_A_SERVER = ("loss", "loss_weights", "metrics")
 
 
 @keras.saving.register_keras_serializable(package="keras_split")
@@ -66,6 +73,7 @@ class SplitModel(BatchSteps):
 
     Raises:
         ValueError: The cut would leak or cannot be made.
+        TopologyError: The server could not build some of its layers; the text names all of them.
     """
 
     def __init__(
@@ -74,19 +82,29 @@ class SplitModel(BatchSteps):
         cut: str | Sequence[str],
         second_cut: str | Sequence[str] | None = None,
         *,
-        checkpoint_dir: str = "",
+        checkpoint_dir: str | Path | None = None,
         timeouts: Timeouts | None = None,
         server: Any = None,
         decoder: Any = None,
     ):
         parts = partition(model, cut, second_cut)
         refusals.check_policy(model._flatten_layers())
-        server = server or local_server()  # Which comes up while the user's program goes on.
-        open_session = partial(private_session, parts, server.session, str(checkpoint_dir), timeouts)
+        check_layers(parts.body.model.layers)
+        folder = str(checkpoint_dir or "")
+        is_private = server is None
+        if is_private:
+            server = local_server()  # Which comes up while the user's program goes on.
+            # That process stays where it was started, and the program may go elsewhere.
+            folder = os.path.abspath(folder) if folder else ""
         topology = parts.topology()
+        kept = Kept(folder) if is_private and folder else None
+        open_session = partial(placed_session, parts, server.session, folder, timeouts, kept)
         built = as_decoder(decoder, topology["frontier"])
-        self._begin((parts.head, parts.tail), topology, Connection(open_session), built)
-        self._halves.parts = parts
+        connection = Connection(open_session, is_private=is_private)
+        self._begin((parts.head, parts.tail), topology, connection, built)
+        self._halves.parts, self._halves.kept = parts, kept
+        self._halves.hides_inputs = isinstance(model, keras.Sequential)
+        self._halves.forward_resets()
 
     def _begin(
         self,
@@ -111,7 +129,9 @@ class SplitModel(BatchSteps):
             self._tail = Tail(tail, topology["second_frontier"], topology["kept"], topology["name"])
         self._halves = Halves(head, tail, topology, connection)
         self._bridge = Bridge(self._halves.session)
-        self._mode = "predict"
+        self._mode = "call"
+        # No weight of the model either: its gradient is nobody's.
+        self._probe = tf.Variable(0.0, name="probe")
         self._ownership: Ownership | None = None
         self.steps_to_pass = 0
         self.has_passed = False
@@ -172,22 +192,26 @@ class SplitModel(BatchSteps):
         Raises:
             ValueError: Settings under which the halves would not equal the whole; the text says why.
             SettingsRefused: The server's settings are others, and hold.
+            TopologyError: The server could not build some of them; the text names all.
         """
+        given = {
+            "loss": loss,
+            "loss_weights": loss_weights,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+            "run_eagerly": run_eagerly,
+            "steps_per_execution": steps_per_execution,
+            "jit_compile": jit_compile,
+            "auto_scale_loss": auto_scale_loss,
+        }
         kept = self._halves.server_settings()
         optimizer = keras.optimizers.get(optimizer or kept.get("optimizer") or "rmsprop")
         refusals.check_optimizer(optimizer)
-        super().compile(
-            optimizer=optimizer,
-            loss=loss if loss is not None else kept.get("loss"),
-            loss_weights=loss_weights if loss_weights is not None else kept.get("loss_weights"),
-            metrics=metrics if metrics is not None else kept.get("metrics"),
-            weighted_metrics=weighted_metrics,
-            run_eagerly=run_eagerly,
-            steps_per_execution=steps_per_execution,
-            jit_compile=refusals.check_jit(jit_compile),
-            auto_scale_loss=auto_scale_loss,
-        )
+        theirs = {name: kept.get(name) for name in _OF_A_SERVER if given[name] is None}
+        used = {**given, **theirs, "jit_compile": refusals.check_jit(jit_compile)}
+        super().compile(optimizer=optimizer, **used)
         self._settle()
+        self._halves.compiled_with = given
         if self._ownership is not None:
             self._ownership.state.compiled()
 
@@ -204,26 +228,61 @@ class SplitModel(BatchSteps):
         self.compile(**keras.saving.deserialize_keras_object(config))
         self._build_optimizer()
 
-    def fit(self, *args: Any, **kwargs: Any) -> Any:
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: str | int = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: dict[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: Any = 1,
+    ) -> keras.callbacks.History:
         """As `keras.Model.fit`; History also has `bytes_sent` and `bytes_received` of each epoch.
 
-        The turn ends with the call, whether it returns or raises.
+        The turn ends with the call, whether it returns or raises. With a private server, the model that was
+        given holds what both halves have learned when this returns.
 
         Raises:
             SplitError: Anything between the two sides; the client's half is as it was before the step
                 that failed.
         """
-        given = inspect.signature(keras.Model.fit).bind(self, *args, **kwargs).arguments
-        given.pop("self")
+        given = {
+            "x": x,
+            "y": y,
+            "batch_size": batch_size,
+            "epochs": epochs,
+            "verbose": verbose,
+            "validation_split": validation_split,
+            "validation_data": validation_data,
+            "shuffle": shuffle,
+            "class_weight": class_weight,
+            "sample_weight": sample_weight,
+            "initial_epoch": initial_epoch,
+            "steps_per_epoch": steps_per_epoch,
+            "validation_steps": validation_steps,
+            "validation_batch_size": validation_batch_size,
+            "validation_freq": validation_freq,
+        }
         refusals.check_class_weight(given, self._decoder)
-        callbacks = given.pop("callbacks", None)
         refusals.check_callbacks(listed(callbacks))
         self._bridge.combines = False
         alpha = self.alpha
         try:
             if self._ownership is not None:
                 return fit_in_turns(self, self._ownership, super().fit, given, callbacks)
-            return super().fit(**given, callbacks=self.with_traffic(callbacks))
+            history = super().fit(**given, callbacks=self.with_traffic(callbacks))
+            self._halves.write_back()
+            return history
         finally:
             # A later `fit` without SemiSupervised is plain split training, also after one that raised.
             self.alpha = alpha
@@ -233,26 +292,37 @@ class SplitModel(BatchSteps):
     def get_config(self) -> dict[str, Any]:
         """The head and the frontier; no address, no keys, nothing of the body.
 
+        A private server's half has the name of the folder in which that keeps the body.
+
         Raises:
             ValueError: Who loads it would get another head or tail; the text names the layer.
         """
         # As text: Keras would take the configs inside for objects of its own.
         decoder = None if self._decoder is None else json.dumps(self._decoder.to_config())
-        frozen = json.dumps(self._halves.frozen())
-        return {"topology": json.dumps(self._halves.topology), "decoder": decoder, "frozen": frozen}
+        kept = self._halves.kept_body()
+        return {
+            "topology": json.dumps(self._halves.topology),
+            "decoder": decoder,
+            "frozen": json.dumps(self._halves.frozen()),
+            "hides_inputs": self._halves.hides_inputs,
+            "kept": None if kept is None else kept.to_config(),
+        }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> SplitModel:
-        """Builds an unconnected half; call `connect` on it."""
+        """Builds an unconnected half; call `connect` on it, unless a private server has kept its body."""
         del custom_objects
         topology = json.loads(config["topology"])
         tail = Part.from_config(topology["tail"]) if topology["tail"] else None
         text = config.get("decoder")
         decoder = Decoder.from_config(json.loads(text)) if text else None
-        made = cls._of((Part.from_config(topology["head"]), tail), topology, Connection(None), decoder)
-        for part, names in zip(made._halves.own, json.loads(config["frozen"]), strict=True):
+        self = cls._of((Part.from_config(topology["head"]), tail), topology, Connection(None), decoder)
+        # Files of earlier versions do not have these.
+        for part, names in zip(self._halves.own, json.loads(config.get("frozen", "[]")), strict=False):
             part.freeze(names)
-        return made
+        self._halves.hides_inputs = bool(config.get("hides_inputs"))
+        self._halves.kept = Kept.from_config(config.get("kept"))
+        return self
 
     def summary(self, *args: Any, **kwargs: Any) -> None:
         """Keras' table of the client's layers, and what the server holds."""
@@ -265,11 +335,25 @@ class SplitModel(BatchSteps):
     def whole_model(self) -> keras.Model:
         """The model that was given, with what both halves have learned since.
 
+        It is compiled as this one, with an optimizer that starts anew.
+
         Raises:
             Refused: The body is not this client's, so the server keeps it (paper, section 3,
                 requirement 3).
         """
-        return self._halves.assemble()
+        whole = self._halves.assemble()
+        given = self._halves.compiled_with
+        if self.compiled and given is not None:
+            optimizer = type(self.optimizer).from_config(self.optimizer.get_config())
+            whole.compile(optimizer, **tree.map_structure(_fresh, given))
+        return whole
+
+    def reset_states(self) -> None:
+        """Takes all stateful layers back to zeros, on both sides."""
+        for part in self._halves.own:
+            for layer in stateful_layers(part.model).values():
+                layer.reset_state()
+        self._halves.reset_states()
 
     def refresh(self) -> None:
         """In a run of several data owners: takes over the newest client state, without waiting for a turn.
@@ -302,3 +386,8 @@ class SplitModel(BatchSteps):
         for each in (traffic, *others):
             each.set_model(self)
         return keras.callbacks.CallbackList([traffic, callbacks, *others])
+
+
+def _fresh(each: Any) -> Any:
+    """A metric that has counted nothing; all else as it is."""
+    return type(each).from_config(each.get_config()) if isinstance(each, keras.metrics.Metric) else each

@@ -3,7 +3,7 @@
 from keras_split.partition.cuts import Cut, describe_cut, legal_cut_names, list_cuts, why_no_cut
 from keras_split.partition.frontier import Frontier, Sections
 from keras_split.partition.graph import same_places
-from keras_split.partition.inventory import named_variables, shown_names
+from keras_split.partition.inventory import named_variables, shown_names, stateful_layers, states
 from keras_split.partition.part import Part
 from keras_split.partition.partition import Partition, output_names, partition
 from keras_split.partition.rebuilt import checked, rebuild, settle_statistics
@@ -25,5 +25,7 @@ __all__ = [
     "same_places",
     "settle_statistics",
     "shown_names",
+    "stateful_layers",
+    "states",
     "why_no_cut",
 ]

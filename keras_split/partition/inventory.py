@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
+from keras import tree
 
 from keras_split.naming import lasting_names, stem
 
@@ -20,7 +21,10 @@ def named_layers(model: keras.Model) -> dict[str, Any]:
 
 
 def named_variables(model: keras.Model) -> dict[str, Any]:
-    """All variables of a model, seed generators' included, e.g. `encoder/conv/0:kernel`."""
+    """All variables of a model, e.g. `encoder/conv/0:kernel`.
+
+    With those of seed generators, and the states of stateful layers, which Keras counts among no variables.
+    """
     return {path: variable for path, _, variable, _ in _variables(model)}
 
 
@@ -32,6 +36,16 @@ def starts_trainable(model: keras.Model) -> list[str]:
 def shown_names(model: keras.Model) -> dict[str, str]:
     """For the names of `named_variables` those with the layers' names as they are, for people."""
     return {path: shown for path, shown, _, _ in _variables(model)}
+
+
+def stateful_layers(model: keras.Model) -> dict[str, Any]:
+    """Layers that go on from one batch to the next, each under its path."""
+    return {path: layer for path, layer in named_layers(model).items() if _is_stateful(layer)}
+
+
+def states(model: keras.Model) -> list[Any]:
+    """Variables in which stateful layers keep them."""
+    return [each for layer in named_layers(model).values() for each in _states(layer)]
 
 
 def _variables(model: keras.Model) -> Iterator[tuple[str, str, Any, bool]]:
@@ -57,4 +71,13 @@ def _inside(layer: Any, path: str, shown: str, seen: set[int]) -> Iterator[tuple
 
 def _own_variables(layer: Any) -> list[Any]:
     seeds = [generator.state for generator in layer._seed_generators]
-    return [*layer._trainable_variables, *layer._non_trainable_variables, *seeds]
+    return [*layer._trainable_variables, *layer._non_trainable_variables, *seeds, *_states(layer)]
+
+
+def _is_stateful(layer: Any) -> bool:
+    return getattr(layer, "stateful", False) is True and hasattr(layer, "reset_state")
+
+
+def _states(layer: Any) -> list[Any]:
+    found = tree.flatten(getattr(layer, "states", None)) if _is_stateful(layer) else []
+    return [each for each in found if isinstance(each, keras.Variable)]

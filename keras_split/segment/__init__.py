@@ -8,7 +8,7 @@ from keras_split.segment.release import release
 from keras_split.segment.rows import share_rows
 from keras_split.segment.segment import Segment, Settings
 from keras_split.segment.shadow import Shadow, known_name
-from keras_split.segment.signature import Input, Output, Signature
+from keras_split.segment.signature import Input, Output, Shape, Signature
 from keras_split.segment.tape import Tape, arrived, key_of, roots_of, seen_behind, shaped_like
 from keras_split.segment.traced import Caller, TracedInference, TracedStep
 from keras_split.segment.updates import apply_gradients
@@ -21,6 +21,7 @@ __all__ = [
     "Segment",
     "Settings",
     "Shadow",
+    "Shape",
     "Sight",
     "Signature",
     "Single",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +53,7 @@ class Segment:
         losses: The part's ranked add_loss() and regulariser values after a call.
         masks: For each frontier tensor, which other one is its mask, or None.
         output_names: The whole model's output names, by which losses may be given.
+        states: Variables of stateful layers, which are none of the model's for Keras.
         shares_labels: Whether this part ends with the model's outputs and gets the labels. If not, its
             steps ask for the gradients of its outputs (paper, section 3.6).
         whole: The whole model's name.
@@ -68,6 +69,7 @@ class Segment:
         whole: str,
         place: Single | Mirrored | None = None,
         *,
+        states: Sequence[Any] = (),
         shares_labels: bool = True,
     ):
         self.model = named_as(whole, takes_masks(model))
@@ -76,6 +78,7 @@ class Segment:
         self.optimizer: Any = None
         self._losses = losses
         self._masks = masks
+        self._states = list(states)
         self._place = place or Single()
         if shares_labels:
             # Passed-through outputs have other names here than in the whole model.
@@ -125,7 +128,11 @@ class Segment:
 
     def variables(self) -> list[Any]:
         """All that a step may change."""
-        return [*self.model.variables, *self.optimizer.variables]
+        return [*self.model.variables, *self._states, *self.optimizer.variables]
+
+    def volatile(self) -> list[Any]:
+        """What a forward pass may change by itself."""
+        return [each for each in (*self.model.variables, *self._states) if not each.trainable]
 
     def set_learning_rate(self, value: float) -> None:
         """Follows the caller's rate; for optimizers whose rate is a variable."""

@@ -12,10 +12,11 @@ from typing import Any
 import keras
 
 from keras_split._proto.v1 import split_pb2 as pb
+from keras_split.codec import flatten_structure
 from keras_split.errors import ConnectionLost, ProtocolError, Refused, SettingsRefused, TopologyError
 from keras_split.naming import topology_digest
 from keras_split.numerics import Numerics
-from keras_split.partition import Part, named_variables
+from keras_split.partition import Part, named_variables, stateful_layers, states
 from keras_split.segment import (
     Mirrored,
     Segment,
@@ -94,9 +95,10 @@ class Served:
             topology["output_names"],
             topology["name"],
             self.place,
+            states=states(body.model),
             shares_labels=not topology["second_cut"],
         )
-        self.traces = Traces(self.segment, topology, numerics, options)
+        self.traces = Traces(self.segment, topology, numerics, options, forgets=owned)
 
     def settle(self, text: str) -> None:
         """Compiles the body with settings, with a fresh optimizer.
@@ -121,9 +123,26 @@ class Served:
             raise TopologyError("The client's topology is not the one that this server serves.")
         return self.traces.prepare(request)
 
-    def variables(self) -> dict[str, Any]:
-        """Everything that a snapshot holds."""
-        return {**named_variables(self._body.model), **optimizer_variables(self.segment.optimizer)}
+    def variables(self, *, model_only: bool = False) -> dict[str, Any]:
+        """Everything that a snapshot holds; or that of it which is not the optimizer's."""
+        optimizer = {} if model_only else optimizer_variables(self.segment.optimizer)
+        return {**named_variables(self._body.model), **optimizer}
+
+    def reset_states(self, layer: str) -> None:
+        """Takes stateful layers back to zeros; to be called where nothing changes the state.
+
+        Args:
+            layer: Path of one, or empty for all.
+
+        Raises:
+            Refused: That one is not here, or has no states.
+        """
+        found = stateful_layers(self._body.model)
+        if layer and layer not in found:
+            raise Refused("This server's part has no stateful layer of that path.")
+        for path, each in found.items():
+            if layer in ("", path):
+                each.reset_state()
 
     def snapshot(self) -> Ticket:
         """Keeps the state; to be called where nothing changes it."""
@@ -215,7 +234,14 @@ class Served:
         """Layers and parameters for `summary()`, JSON."""
         model: keras.Model = self._body.model
         layers = [[layer.name, type(layer).__name__, layer.count_params()] for layer in model.layers]
-        return json.dumps({"layers": layers, "parameters": model.count_params()})
+        outputs, structure = flatten_structure(model.output)
+        described = {
+            "layers": layers,
+            "parameters": model.count_params(),
+            "outputs": [{"shape": list(each.shape), "dtype": each.dtype} for each in outputs],
+            "outputs_structure": structure,
+        }
+        return json.dumps(described)
 
     def _load(self, bundle: Bundle, metadata: dict[str, Any], *, weights_only: bool) -> None:
         if metadata["topology"] != self.digest:

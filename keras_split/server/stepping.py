@@ -26,7 +26,7 @@ def compute(step: TracedStep, values: Sequence[np.ndarray], segment: Segment, ca
     moving = segment.variables()
     if segment.answers_early:
         # The update comes after the answer, so that only the forward pass can have changed something.
-        moving = [each for each in segment.model.variables if not each.trainable]
+        moving = segment.volatile()
     with _taken_back(moving, unless=lambda: bool(once.replies)), once.failures():
         step(values, once)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 from typing import Any
 
@@ -22,17 +23,28 @@ class Traces:
         topology: Of the body, for its frontier.
         numerics: Keras' global settings under which the model was made.
         options: Ceilings.
+        forgets: Whether the exchange that was used longest ago makes room for another one. With several
+            clients, one of them could have the others' compiled again and again.
     """
 
     def __init__(
-        self, segment: Segment, topology: dict[str, Any], numerics: Numerics, options: ServingOptions
+        self,
+        segment: Segment,
+        topology: dict[str, Any],
+        numerics: Numerics,
+        options: ServingOptions,
+        *,
+        forgets: bool = False,
     ):
         self._segment = segment
         self._topology = topology
         self._numerics = numerics
         self._options = options
+        self._forgets = forgets
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[Signature, Any, pb.PrepareReply]] = {}
+        self._last_use: dict[str, int] = {}
+        self._uses = itertools.count()
 
     def prepare(self, request: pb.PrepareRequest) -> pb.PrepareReply:
         """What a client gets in such an exchange."""
@@ -40,7 +52,11 @@ class Traces:
         with self._lock:
             if name not in self._kept:
                 self._kept[name] = self._trace(request, name)
-            return self._kept[name][2]
+            reply = pb.PrepareReply()
+            reply.CopyFrom(self._kept[name][2])
+            self._last_use[name] = next(self._uses)
+            reply.kept.extend(self._kept)
+            return reply
 
     def step(self, name: str) -> tuple[Signature, TracedStep]:
         """A prepared training step."""
@@ -57,15 +73,21 @@ class Traces:
     def clear(self) -> None:
         """Forgets all, for a body that is compiled with another optimizer."""
         self._kept.clear()
+        self._last_use.clear()
 
     def _find(self, name: str, kind: type) -> tuple[Signature, Any]:
         signature, traced, _ = self._kept.get(name, (None, None, None))
         if signature is None or not isinstance(traced, kind):
             raise ProtocolError("This exchange was not prepared with this server.")
+        self._last_use[name] = next(self._uses)
         return signature, traced
 
     def _trace(self, request: pb.PrepareRequest, name: str) -> tuple[Signature, Any, pb.PrepareReply]:
-        if len(self._kept) >= self._options.max_signatures:
+        if len(self._kept) >= self._options.max_signatures and self._forgets:
+            oldest = min(self._kept, key=lambda each: self._last_use.get(each, 0))
+            del self._kept[oldest]
+            self._last_use.pop(oldest, None)
+        elif len(self._kept) >= self._options.max_signatures:
             raise Refused(
                 f"This server has compiled {len(self._kept)} kinds and shapes of exchanges, its "
                 "limit. Give batches of one shape, or raise `--max-signatures`."

@@ -109,6 +109,7 @@ class Training:
             "restore": self._restore,
             "finalize": self._finalize,
             "inspect": self._inspect,
+            "reset_states": self._reset_states,
             "commit": self._commit,
         }
         if kind not in answers or (self._open is not None and kind != "backward"):
@@ -187,12 +188,19 @@ class Training:
         self._in_turn(self._served.segment.finalize)
         return self._begun(), [], _nothing
 
+    def _reset_states(self, message: Message) -> Reply:
+        layer = message.header.reset_states.layer
+        self._in_turn(lambda: self._served.reset_states(layer))
+        return self._begun(), [], _nothing
+
     def _inspect(self, message: Message) -> Reply:
         served = self._served
         if not served.owned:
             raise Refused("Only the owner of a hosted body may read its variables.")
-        digests_only = message.header.inspect.digests_only
-        header, tensors = self._in_turn(lambda: inspect(served.variables(), digests_only))
+        wanted = message.header.inspect
+        header, tensors = self._in_turn(
+            lambda: inspect(served.variables(model_only=wanted.model_only), wanted.digests_only)
+        )
         return header, tensors, _nothing
 
     def _commit(self, message: Message) -> Reply:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ml_dtypes
 import numpy as np
+from keras import tree
 
 from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.codec import (
@@ -18,7 +19,7 @@ from keras_split.codec import (
     unflatten_structure,
 )
 from keras_split.errors import ProtocolError
-from keras_split.segment import Input, Output, Shadow, known_name
+from keras_split.segment import Input, Output, Shadow, Shape, known_name
 
 # Of shapes; how much may be sent is for each session to say.
 _LIMITS = Limits()
@@ -59,6 +60,25 @@ class Exchange:
     wants_cut_gradients: bool = False
     graded: tuple[int, ...] = ()
     shadow: Shadow = Shadow()
+
+    def shapes(self) -> list[Shape]:
+        """Of all tensors, in order."""
+        return [each.shape for each in tree.flatten(self._nests()) if each is not None]
+
+    def with_shapes(self, shapes: Sequence[Shape]) -> Exchange:
+        """The same with other shapes, in that order."""
+        others = iter(shapes)
+        smashed, labels, weights = tree.map_structure(
+            lambda each: None if each is None else replace(each, shape=next(others)), self._nests()
+        )
+        return replace(self, smashed=tuple(smashed), labels=labels, sample_weight=weights)
+
+    def key(self) -> bytes:
+        """Equal for equal ones."""
+        return self.request("", "").SerializeToString(deterministic=True)
+
+    def _nests(self) -> tuple[Any, ...]:
+        return list(self.smashed), self.labels, self.sample_weight
 
     def request(self, model: str, digest: str) -> pb.PrepareRequest:
         """As the wire has it."""

@@ -74,7 +74,7 @@ class Remote:
         """Compiles an exchange on the server."""
         request = exchange.request(self.model, self.digest)
         reply = self.call("Prepare", request, self.timeouts.prepare_seconds)
-        self._known.add(reply.signature)
+        self._known = {reply.signature, *reply.kept}
         return Prepared.of(reply, exchange)
 
     def prepare_again(self, prepared: Prepared) -> None:

@@ -157,9 +157,13 @@ class Session:
         """What the server's optimizer does at the end of `fit`."""
         self._turn.ask(pb.Header(finalize=pb.Finalize()), "begun")
 
-    def inspect(self, *, digests_only: bool = False) -> dict[str, Any]:
-        """The variables of a hosted body by name, or their digests."""
-        header = pb.Header(inspect=pb.Inspect(digests_only=digests_only))
+    def reset_states(self, layer: str = "") -> None:
+        """Takes a stateful layer of the body back to zeros, or all of them."""
+        self._turn.ask(pb.Header(reset_states=pb.ResetStates(layer=layer)), "begun")
+
+    def inspect(self, *, digests_only: bool = False, model_only: bool = False) -> dict[str, Any]:
+        """The variables of a hosted body by name, or their digests; the optimizer's may be left out."""
+        header = pb.Header(inspect=pb.Inspect(digests_only=digests_only, model_only=model_only))
         message = self._turn.ask(header, "inspected")
         inspected = message.header.inspected
         values = inspected.digests if digests_only else message.tensors

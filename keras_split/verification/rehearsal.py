@@ -13,7 +13,7 @@ from keras_split import certs
 from keras_split.crypto import Identity, create_roster, read_rosters
 from keras_split.local import LocalServer
 from keras_split.model import SplitModel
-from keras_split.model.connection import modules_of_own_objects
+from keras_split.model.own_objects import modules_of_own_objects
 from keras_split.numerics import Numerics
 from keras_split.state import Bundle, Shelf
 from keras_split.transport import Credentials

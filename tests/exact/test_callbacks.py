@@ -6,14 +6,26 @@ import csv
 import math
 from contextlib import closing
 
-import keras
 import pytest
-from keras.callbacks import CSVLogger, EarlyStopping, LearningRateScheduler, ReduceLROnPlateau, TerminateOnNaN
+import tensorflow as tf
+from keras.callbacks import (
+    BackupAndRestore,
+    CSVLogger,
+    EarlyStopping,
+    LambdaCallback,
+    LearningRateScheduler,
+    ModelCheckpoint,
+    ProgbarLogger,
+    ReduceLROnPlateau,
+    TensorBoard,
+    TerminateOnNaN,
+)
 from keras.optimizers import SGD
 
+import keras_split
 from support.batches import in_batches
 from support.equality import TRAFFIC
-from support.models import BATCH, mlp_case
+from support.models import BATCH, Case, classes, masked, mlp_case, tokens
 from support.pairs import Twins, assert_trains_as_whole
 
 CASE = mlp_case()
@@ -101,8 +113,62 @@ def test_csv_logger(twins, tmp_path):
 def test_logs_of_each_batch(twins):
     def fit(model):
         seen = []
-        see = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(dict(logs)))
+        see = LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(dict(logs)))
         CASE.fit(model, callbacks=[see])
         return seen
 
     twins.assert_alike(fit)
+
+
+def test_checkpoints_backups_and_progress(twins, tmp_path):
+    """When which file is written, and what each callback hears."""
+    count = iter(range(9))
+
+    def fit(model):
+        folder = tmp_path / str(next(count))
+        heard = []
+        hear = {
+            name: lambda *given, name=name: heard.append((name, *map(str, given[:1])))
+            for name in ("on_epoch_begin", "on_epoch_end", "on_train_begin", "on_train_end")
+        }
+        callbacks = [
+            ModelCheckpoint(folder / "best-{epoch}.keras", monitor="val_loss", save_best_only=True),
+            ModelCheckpoint(folder / "each-{epoch}-{loss:.3f}.weights.h5", save_weights_only=True),
+            ModelCheckpoint(folder / "often-{epoch}-{batch}.weights.h5", save_weights_only=True, save_freq=2),
+            BackupAndRestore(folder / "backup", save_freq=2, delete_checkpoint=False),
+            ProgbarLogger(),
+            LambdaCallback(**{name: each for name, each in hear.items() if "epoch" in name}),
+        ]
+        history = CASE.fit(model, callbacks=callbacks, **VALIDATION)
+        return history, sorted(str(each.relative_to(folder)) for each in folder.rglob("*.*")), heard
+
+    _, files, heard = twins.assert_alike(fit)
+    assert len(files) > 6
+    assert len(heard) == 4
+
+
+def tags_in(folder):
+    """Of all values in TensorBoard's files."""
+    for path in folder.rglob("events.*"):
+        for record in tf.data.TFRecordDataset(str(path)):
+            yield from (value.tag for value in tf.compat.v1.Event.FromString(record.numpy()).summary.value)
+
+
+def test_tensorboard_shows_the_clients_layers_by_their_names(tmp_path):
+    compiled = {"loss": "sparse_categorical_crossentropy"}
+    case = Case(masked, "lower", tokens(7, 12), classes(), compiled)
+    split = keras_split.SplitModel(case.build(), case.cut)
+    split.compile(**case.settings()())
+    metadata = {"embed": "words.tsv"}
+    options = {"histogram_freq": 1, "write_images": True, "embeddings_freq": 1, "update_freq": 1}
+    board = TensorBoard(tmp_path, embeddings_metadata=metadata, **options)
+    case.fit(split, callbacks=[board], epochs=1, validation_data=case.batches)
+    split.close()
+    assert "words.tsv" in (tmp_path / "projector_config.pbtxt").read_text()
+    assert (tmp_path / "train" / "keras_embedding.ckpt-0.weights.h5").exists()
+    tags = {tag.split("/", 1)[-1] for tag in tags_in(tmp_path)}
+    weights = {"embed/embeddings", "lower/kernel", "lower/bias"}
+    assert {f"{name}/{kind}" for name in weights for kind in ("histogram", "image")} <= tags
+    assert {"epoch_loss", "batch_loss", "epoch_bytes_sent"} <= tags
+    with pytest.raises(ValueError, match="Unrecognized `Embedding` layer names"):
+        TensorBoard(tmp_path, embeddings_freq=1, embeddings_metadata={"upper": "x"}).set_model(split)

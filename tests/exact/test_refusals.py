@@ -13,7 +13,7 @@ from keras import layers
 from keras.optimizers import SGD, Adam, AdamW, LossScaleOptimizer
 
 import keras_split
-from keras_split import SplitError
+from keras_split.errors import TopologyError
 from support.models import mlp, mlp_case
 from support.pairs import assert_trains_as_whole
 
@@ -66,10 +66,55 @@ def unregistered(y_true, y_pred):
     return keras.ops.mean(y_true - y_pred)
 
 
-def test_fit_refuses_a_loss_that_the_server_cannot_find(split):
-    split.compile(optimizer="sgd", loss=unregistered)
-    with pytest.raises(SplitError, match="register_keras_serializable"):
-        CASE.fit(split)
+@keras.saving.register_keras_serializable("tests")
+def registered(x):
+    """A function that another process finds by its module."""
+    return keras.ops.relu(x)
+
+
+class Unregistered(layers.Layer):
+    """A layer of which a server knows no more than the name."""
+
+    def call(self, x):
+        return x
+
+
+class WithoutConfig(layers.Layer):
+    """A layer that cannot even be described."""
+
+    def __init__(self, what: object, **options):
+        super().__init__(**options)
+
+    def call(self, x):
+        return x
+
+
+def test_compile_refuses_losses_that_the_server_cannot_find(split):
+    with pytest.raises(TopologyError, match="loss .the function unregistered is not registered") as refused:
+        split.compile(optimizer="sgd", loss=unregistered)
+    assert "register_keras_serializable" in str(refused.value)
+    assert not split.compiled
+
+
+def test_all_layers_that_the_server_cannot_build_are_refused_at_once():
+    inner = keras.Sequential([keras.Input((6,)), Unregistered(), layers.Dense(6)], name="inner")
+    behind = [
+        layers.Dense(6, activation=unregistered, name="function"),
+        layers.Dense(6, activation=registered, name="fine"),
+        layers.Lambda(lambda x: x, name="code"),
+        WithoutConfig(object(), name="undescribed"),
+        inner,
+    ]
+    model = keras.Sequential([keras.Input((6,)), Unregistered(), layers.Dense(6, name="low"), *behind])
+    with pytest.raises(TopologyError) as refused:
+        keras_split.SplitModel(model, "low")
+    expected = [
+        "'function' (the function unregistered is not registered)",
+        "'code' (a lambda)",
+        "'undescribed' (its config cannot be had: NotImplementedError)",
+        "'inner' (the class Unregistered is not registered)",
+    ]
+    assert f"go to it: {'; '.join(expected)}. Register" in str(refused.value)
 
 
 def test_jit_compile_is_turned_off_with_a_warning_and_stays_exact():
@@ -133,8 +178,13 @@ def test_export_is_refused(split, tmp_path):
         split.export(tmp_path / "model")
 
 
+def test_weights_without_a_ticket_are_refused(split, tmp_path):
+    with pytest.raises(ValueError, match="loads what it has saved"):
+        split.load_weights(tmp_path / "head.h5")
+
+
 def test_a_call_in_training_mode_is_refused(split):
-    with pytest.raises(ValueError, match="trained by `fit` or `train_on_batch`"):
+    with pytest.raises(ValueError, match="trained by its own `fit` or `train_on_batch`"):
         split(CASE.x, training=True)
 
 
@@ -166,7 +216,6 @@ import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 import keras_split
-from keras_split import SplitError
 from support.models import mlp
 with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
     try:

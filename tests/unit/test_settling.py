@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.errors import ProtocolError, Refused
 from keras_split.numerics import Numerics
 from keras_split.segment import Input
@@ -75,6 +76,33 @@ def test_a_snapshot_under_another_optimizer_is_refused_with_the_reason(served: S
     with pytest.raises(Refused, match="differs in optimizer/.*compile with that optimizer"):
         served.engine.change(lambda: served.restore(ticket, weights_only=False))
     served.engine.change(lambda: served.restore(ticket, weights_only=True))
+
+
+def test_the_exchange_that_was_used_longest_ago_makes_room_for_another(tmp_path: Path) -> None:
+    served = serve(tmp_path, owned=True, max_signatures=2)
+
+    def prepare(rows: int) -> pb.PrepareReply:
+        smashed, label = (
+            Input(role, (rows, size), "float32") for role, size in (("smashed", 3), ("label", 1))
+        )
+        return served.prepare(Exchange("train", (smashed,), label).request("", served.digest))
+
+    first, second = prepare(1), prepare(2)
+    served.traces.step(first.signature)
+    third = prepare(3)
+    assert sorted(third.kept) == sorted([first.signature, third.signature])
+    with pytest.raises(ProtocolError, match="not prepared"):
+        served.traces.step(second.signature)
+    assert prepare(2).signature == second.signature
+    served.engine.stop()
+
+
+def test_several_clients_do_not_have_each_others_exchanges_forgotten(tmp_path: Path) -> None:
+    served = serve(tmp_path, max_signatures=1)
+    prepared(served)
+    with pytest.raises(Refused, match="its limit"):
+        prepared(served, label_free=True)
+    served.engine.stop()
 
 
 def test_an_exchange_is_compiled_once_by_whatever_name_its_model_is_asked_for(served: Served) -> None:

@@ -30,11 +30,12 @@ def request(kind: str, ticket: pb.Ticket) -> Message:
         "restore": pb.Restore(ticket=ticket),
         "finalize": pb.Finalize(),
         "inspect": pb.Inspect(),
+        "reset_states": pb.ResetStates(),
     }
     return Message(pb.Header(**{kind: contents[kind]}), [])
 
 
-@pytest.mark.parametrize("kind", ["snapshot", "restore", "finalize", "inspect"])
+@pytest.mark.parametrize("kind", ["snapshot", "restore", "finalize", "inspect", "reset_states"])
 def test_a_client_that_was_silent_for_too_long_does_nothing_in_the_turn_of_another(
     tmp_path: Path, kind: str
 ) -> None:

@@ -79,7 +79,7 @@ class Frame(_message.Message):
     def __init__(self, header: _Optional[_Union[Header, _Mapping]] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class Header(_message.Message):
-    __slots__ = ("request", "tensors", "begin", "begun", "step", "stepped", "infer", "inferred", "snapshot", "restore", "ticket", "finalize", "inspect", "inspected", "host", "hosted", "forwarded", "backward", "commit", "committed")
+    __slots__ = ("request", "tensors", "begin", "begun", "step", "stepped", "infer", "inferred", "snapshot", "restore", "ticket", "finalize", "inspect", "inspected", "host", "hosted", "forwarded", "backward", "commit", "committed", "reset_states")
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     TENSORS_FIELD_NUMBER: _ClassVar[int]
     BEGIN_FIELD_NUMBER: _ClassVar[int]
@@ -100,6 +100,7 @@ class Header(_message.Message):
     BACKWARD_FIELD_NUMBER: _ClassVar[int]
     COMMIT_FIELD_NUMBER: _ClassVar[int]
     COMMITTED_FIELD_NUMBER: _ClassVar[int]
+    RESET_STATES_FIELD_NUMBER: _ClassVar[int]
     request: int
     tensors: _containers.RepeatedCompositeFieldContainer[Tensor]
     begin: Begin
@@ -120,7 +121,8 @@ class Header(_message.Message):
     backward: Backward
     commit: Commit
     committed: Committed
-    def __init__(self, request: _Optional[int] = ..., tensors: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., begin: _Optional[_Union[Begin, _Mapping]] = ..., begun: _Optional[_Union[Begun, _Mapping]] = ..., step: _Optional[_Union[Step, _Mapping]] = ..., stepped: _Optional[_Union[Stepped, _Mapping]] = ..., infer: _Optional[_Union[Infer, _Mapping]] = ..., inferred: _Optional[_Union[Inferred, _Mapping]] = ..., snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., restore: _Optional[_Union[Restore, _Mapping]] = ..., ticket: _Optional[_Union[Ticket, _Mapping]] = ..., finalize: _Optional[_Union[Finalize, _Mapping]] = ..., inspect: _Optional[_Union[Inspect, _Mapping]] = ..., inspected: _Optional[_Union[Inspected, _Mapping]] = ..., host: _Optional[_Union[Host, _Mapping]] = ..., hosted: _Optional[_Union[Hosted, _Mapping]] = ..., forwarded: _Optional[_Union[Forwarded, _Mapping]] = ..., backward: _Optional[_Union[Backward, _Mapping]] = ..., commit: _Optional[_Union[Commit, _Mapping]] = ..., committed: _Optional[_Union[Committed, _Mapping]] = ...) -> None: ...
+    reset_states: ResetStates
+    def __init__(self, request: _Optional[int] = ..., tensors: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., begin: _Optional[_Union[Begin, _Mapping]] = ..., begun: _Optional[_Union[Begun, _Mapping]] = ..., step: _Optional[_Union[Step, _Mapping]] = ..., stepped: _Optional[_Union[Stepped, _Mapping]] = ..., infer: _Optional[_Union[Infer, _Mapping]] = ..., inferred: _Optional[_Union[Inferred, _Mapping]] = ..., snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., restore: _Optional[_Union[Restore, _Mapping]] = ..., ticket: _Optional[_Union[Ticket, _Mapping]] = ..., finalize: _Optional[_Union[Finalize, _Mapping]] = ..., inspect: _Optional[_Union[Inspect, _Mapping]] = ..., inspected: _Optional[_Union[Inspected, _Mapping]] = ..., host: _Optional[_Union[Host, _Mapping]] = ..., hosted: _Optional[_Union[Hosted, _Mapping]] = ..., forwarded: _Optional[_Union[Forwarded, _Mapping]] = ..., backward: _Optional[_Union[Backward, _Mapping]] = ..., commit: _Optional[_Union[Commit, _Mapping]] = ..., committed: _Optional[_Union[Committed, _Mapping]] = ..., reset_states: _Optional[_Union[ResetStates, _Mapping]] = ...) -> None: ...
 
 class Tensor(_message.Message):
     __slots__ = ("dtype", "dims", "model")
@@ -219,16 +221,18 @@ class PrepareRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ..., topology_digest: _Optional[str] = ..., mode: _Optional[_Union[Mode, str]] = ..., inputs: _Optional[_Iterable[_Union[TensorSpec, _Mapping]]] = ..., labels_structure: _Optional[str] = ..., sample_weight_structure: _Optional[str] = ..., wants_cut_gradients: bool = ..., graded: _Optional[_Iterable[int]] = ..., shadow: _Optional[str] = ...) -> None: ...
 
 class PrepareReply(_message.Message):
-    __slots__ = ("signature", "outputs", "outputs_structure", "shadow")
+    __slots__ = ("signature", "outputs", "outputs_structure", "shadow", "kept")
     SIGNATURE_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_STRUCTURE_FIELD_NUMBER: _ClassVar[int]
     SHADOW_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FIELD_NUMBER: _ClassVar[int]
     signature: str
     outputs: _containers.RepeatedCompositeFieldContainer[TensorSpec]
     outputs_structure: str
     shadow: str
-    def __init__(self, signature: _Optional[str] = ..., outputs: _Optional[_Iterable[_Union[TensorSpec, _Mapping]]] = ..., outputs_structure: _Optional[str] = ..., shadow: _Optional[str] = ...) -> None: ...
+    kept: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, signature: _Optional[str] = ..., outputs: _Optional[_Iterable[_Union[TensorSpec, _Mapping]]] = ..., outputs_structure: _Optional[str] = ..., shadow: _Optional[str] = ..., kept: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Begin(_message.Message):
     __slots__ = ("model", "client", "topology_digest", "turn", "member")
@@ -325,10 +329,18 @@ class Finalize(_message.Message):
     def __init__(self) -> None: ...
 
 class Inspect(_message.Message):
-    __slots__ = ("digests_only",)
+    __slots__ = ("digests_only", "model_only")
     DIGESTS_ONLY_FIELD_NUMBER: _ClassVar[int]
+    MODEL_ONLY_FIELD_NUMBER: _ClassVar[int]
     digests_only: bool
-    def __init__(self, digests_only: bool = ...) -> None: ...
+    model_only: bool
+    def __init__(self, digests_only: bool = ..., model_only: bool = ...) -> None: ...
+
+class ResetStates(_message.Message):
+    __slots__ = ("layer",)
+    LAYER_FIELD_NUMBER: _ClassVar[int]
+    layer: str
+    def __init__(self, layer: _Optional[str] = ...) -> None: ...
 
 class Inspected(_message.Message):
     __slots__ = ("names", "digests")

@@ -19,7 +19,7 @@ from keras_split.demo.several.parent import Parent
 
 
 def main(
-    *, name: str, folder: str, address: str, certificates: str, roster: str, handover: str, **fit: int
+    *, name: str, folder: str, address: str, certificates: str, roster: str, handover: str, **fit: Any
 ) -> None:
     """Trains this data owner's rows.
 
