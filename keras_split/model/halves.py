@@ -16,13 +16,13 @@ import tensorflow as tf
 from keras import tree
 
 from keras_split.codec import unflatten_structure
-from keras_split.digest import digest_of
 from keras_split.errors import Refused, SplitError, TopologyError, VersionMismatch
 from keras_split.local import local_server
 from keras_split.model.connection import Connection, kept_session
 from keras_split.model.kept import Kept
 from keras_split.model.own_objects import check_settings
 from keras_split.model.settings import check_same
+from keras_split.naming import topology_digest
 from keras_split.partition import Part, Partition, checked, named_variables, stateful_layers, states
 from keras_split.session import Joined, Session
 from keras_split.state import Ticket, write
@@ -173,7 +173,7 @@ class Halves:
 
     def _take_over(self, kept: Kept, ticket: Ticket) -> None:
         """Will have a private server go on from the snapshot of a former program's."""
-        digest = digest_of({**self.topology, "tail": None})
+        digest = topology_digest({**self.topology, "tail": None})
         open_session = partial(kept_session, kept, ticket, lambda timeouts: local_server().session(timeouts))
         self._connection = Connection(open_session, digest, is_private=True)
         if self._settings is not None:

@@ -6,7 +6,7 @@ import functools
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import tensorflow as tf
@@ -50,7 +50,7 @@ def trace_exchanges(parts: Partition, targets: Targets, batch_size: int) -> list
         # What Keras has to say about masks and gradients, it says again to whoever trains.
         warnings.simplefilter("ignore")
         signature = _signature(parts, targets, batch_size)
-        outputs = _segment(parts, targets).trace_step(signature).outputs
+        outputs = [_sized(each, signature) for each in _segment(parts, targets).trace_step(signature).outputs]
     for part in (each for side in parts.sides.values() for each in side):
         # What layers have added belongs to a graph that ends here.
         part.model._clear_losses()
@@ -105,6 +105,13 @@ def _signature(parts: Partition, targets: Targets, batch_size: int) -> Signature
         sample_weight=functools.partial(unflatten_structure, text=weights_structure),
         wants_cut_gradients=wants_cut_gradients,
     )
+
+
+def _sized(output: Output, signature: Signature) -> Output:
+    """A gradient has its tensor's size, also where TensorFlow cannot tell by its graph."""
+    if output.role != "cut_gradient":
+        return output
+    return replace(output, shape=signature.inputs[output.index].shape)
 
 
 def _bytes_by_role(tensors: Sequence[Input] | Sequence[Output]) -> dict[str, int]:

@@ -91,7 +91,7 @@ class Shadow:
         Raises:
             ProtocolError: It is none, or has numbers that stand for nothing.
         """
-        if not text:
+        if not text and not leaves:
             return cls()
         try:
             return _Reader(inputs, leaves).read(json.loads(text))

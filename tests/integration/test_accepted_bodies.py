@@ -17,6 +17,7 @@ from support import bodies
 from support.equality import assert_equal_training
 from support.halves import QUICK, train, whole_model
 from support.processes import BodyServer
+from support.served import ONE_LAYER
 
 # For which a label-free step waits for its client.
 GRADIENT_SECONDS = 600
@@ -77,7 +78,7 @@ def test_the_owner_gets_the_whole_model_back(place):
 
 def test_steps_that_wait_for_their_clients_keep_no_other_client_waiting(place):
     smashed = Input("smashed", (None, 16), "float32")
-    exchange = Exchange("train", (smashed,), wants_cut_gradients=True, graded=(0,))
+    exchange = Exchange("train", (smashed,), wants_cut_gradients=True, graded=(0,), shadow=ONE_LAYER)
     for _ in range(os.cpu_count()):
         session = place(shareable(), second_cut="higher")._halves.session()
         session.forward(session.prepare(exchange), [np.ones((bodies.BATCH, 16), "float32")], None)

@@ -14,7 +14,8 @@ from keras_split.codec import Message
 from keras_split.model.settings import common_settings
 from keras_split.numerics import Numerics
 from keras_split.partition import partition
-from keras_split.segment import Input
+from keras_split.segment import Input, Shadow
+from keras_split.segment.shadow import ShadowStep
 from keras_split.server.options import ServingOptions
 from keras_split.server.served import Served
 from keras_split.server.training import Training
@@ -40,6 +41,10 @@ def serve(
     return body
 
 
+# A tail of one layer and a loss.
+ONE_LAYER = Shadow((ShadowStep((0,), 1, (0,)),), data=1, made=(("", True),))
+
+
 def begin(served: Served, turn: int = 0, client: str = "owner") -> Training:
     """The conversation of a new connection."""
     header = pb.Begin(client=client, topology_digest=served.digest, turn=turn)
@@ -49,7 +54,9 @@ def begin(served: Served, turn: int = 0, client: str = "owner") -> Training:
 def prepared(served: Served, *, label_free: bool = False) -> str:
     """Signature of a training step."""
     smashed, label = Input("smashed", (None, 3), "float32"), Input("label", (None, 1), "float32")
-    exchange = Exchange("train", (smashed,), None if label_free else label, None, True, (0,) * label_free)
+    exchange = Exchange(
+        "train", (smashed,), None if label_free else label, None, True, (0,) * label_free, ONE_LAYER
+    )
     return served.prepare(exchange.request("", served.digest)).signature
 
 

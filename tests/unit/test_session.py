@@ -14,6 +14,7 @@ import pytest
 from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.codec import Limits, pack, unpack
 from keras_split.errors import ConnectionLost, Refused, ServerBusy
+from keras_split.segment import Shadow
 from keras_split.session import Exchange, Prepared, Session, Timeouts, persistence
 from keras_split.transport import reported
 from support.guarded import REQUESTS, SECONDS, Answering, channel_to, port
@@ -103,7 +104,7 @@ def test_a_stream_in_which_an_exchange_is_refused_leaves_no_thread(session: Sess
 
 
 def prepared(mode: str) -> Prepared:
-    return Prepared("answered", (), None, Exchange(mode, ()))
+    return Prepared("answered", (), None, Shadow(), Exchange(mode, ()))
 
 
 def connected(number: int, **timeouts: float) -> Session:
