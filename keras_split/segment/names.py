@@ -114,4 +114,4 @@ def named(tensor: Any, name: str) -> Any:
     if not name or not tf.inside_function():
         return tensor
     with tf.name_scope(""):
-        return tf.raw_ops.Snapshot(input=tensor, name=name)
+        return tf.raw_ops.EnsureShape(input=tensor, shape=tensor.shape, name=name)
