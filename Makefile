@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # anew, which takes twice as long as all else in its start.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-unit test-long test-oldest soak lint proto bench clean
+.PHONY: demo test test-unit test-long test-oldest test-random soak lint proto bench clean
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/keras-split demo
@@ -39,6 +39,13 @@ SCHEDULES := 100000
 soak: $(VENV)/.installed-test
 	TF_NUM_INTRAOP_THREADS=1 PYTHONPATH=tests $(VENV)/bin/python -m soak --kills $(KILLS) $(SOAK)
 	KERAS_SPLIT_SCHEDULES=$(SCHEDULES) $(VENV)/bin/python -m pytest --timeout 3600 tests/unit/test_run_simulated.py
+
+# So many random models, cut at random places, trained whole and split: N=500 takes half an hour. With SHRINK=--shrink
+# those that differ are made small.
+N := 60
+REWRITING := on
+test-random: $(VENV)/.installed-test
+	PYTHONPATH=tests $(VENV)/bin/python -m graphs --cases $(N) --rewriting $(REWRITING) $(SHRINK)
 
 lint: $(VENV)/.installed-test
 	$(VENV)/bin/ruff format --check .

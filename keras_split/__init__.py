@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from keras_split.crypto import Identity
     from keras_split.errors import SplitError
     from keras_split.model import Decoder, SplitModel
+    from keras_split.numerics import set_exactness
     from keras_split.owners import Places
     from keras_split.partition import Cut, list_cuts
     from keras_split.planning import Plan, plan
@@ -39,6 +40,7 @@ __all__ = [
     "errors",
     "list_cuts",
     "plan",
+    "set_exactness",
     "verify",
     "zoo",
 ]
@@ -59,6 +61,7 @@ _ROOMS = {
     "Timeouts": "session",
     "list_cuts": "partition",
     "plan": "planning",
+    "set_exactness": "numerics",
     "verify": "verification",
 }
 

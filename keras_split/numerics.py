@@ -9,8 +9,35 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 _IN_USE = threading.RLock()
+
+
+def set_exactness(kind: str) -> None:
+    """Says how exact split training is to be, for all models of this process, whole ones included.
+
+    TensorFlow rewrites graphs before it runs them, and what it does with an operation depends on operations
+    around it, of which a cut leaves some to the other party. With `"strict"` this process and its private
+    server run graphs as they are written, so that nothing is left that could differ. A whole model to compare
+    with has to be trained under the same setting. A server that is reached by `connect` needs
+    `keras-split serve --exact strict`.
+
+    Args:
+        kind: `"default"` or `"strict"`. To be called before models are trained.
+
+    Raises:
+        ValueError: Another word.
+    """
+    if kind not in ("default", "strict"):
+        raise ValueError(f'Exactness is "default" or "strict". Received: kind={kind!r}.')
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": kind == "strict"})
+
+
+def exactness() -> str:
+    """What holds in this process: `"default"` or `"strict"`."""
+    options = tf.config.optimizer.get_experimental_options()
+    return "strict" if options.get("disable_meta_optimizer") else "default"
 
 
 @dataclass(frozen=True)

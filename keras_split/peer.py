@@ -14,6 +14,7 @@ from tensorflow.python.framework.config import is_op_determinism_enabled
 
 from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.errors import VersionMismatch
+from keras_split.numerics import exactness
 from keras_split.version import package_version
 
 PROTOCOL = 2
@@ -68,7 +69,8 @@ def _fingerprint() -> str:
     )
     onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default")
     determinism = is_op_determinism_enabled()
-    return f"threads={threads} onednn={onednn} deterministic={int(determinism)} cpu={_cpu()}"
+    kind = exactness()
+    return f"threads={threads} onednn={onednn} deterministic={int(determinism)} exact={kind} cpu={_cpu()}"
 
 
 def _usable_cores() -> int:

@@ -68,6 +68,13 @@ _POSITIVE = click.IntRange(min=1)
     show_default=True,
     help="Steps whose gradients are not finite.",
 )
+@click.option(
+    "--exact",
+    type=click.Choice(["default", "strict"]),
+    default="default",
+    show_default=True,
+    help="Strict: TensorFlow rewrites no graphs; clients must do likewise.",
+)
 @click.option("--reflection", is_flag=True, help="Tell gRPC tools which calls there are.")
 @click.option(
     "--max-message-mib",
@@ -141,9 +148,11 @@ def serve(
     _check_address(given["host"], given["insecure"], given["bind_any"])
     start_tensorflow()
     allow_modules_here()
+    from keras_split.numerics import set_exactness
     from keras_split.server import serve_clients, serve_model
 
     start_logging(given.pop("log_format"))
+    set_exactness(given.pop("exact"))
     options = _options(run=run_from(given), observers=observers_from(given), **given)
     if model is None:
         serve_clients(options, _tell)

@@ -35,6 +35,13 @@ _POSITIVE = click.IntRange(min=1)
     metavar="WAY",
     help="With several clients: server, peer or file:///FOLDER.",
 )
+@click.option(
+    "--exact",
+    type=click.Choice(["default", "strict"]),
+    default="default",
+    show_default=True,
+    help="Strict: TensorFlow rewrites no graphs, neither whole nor split.",
+)
 @click.option("--epochs", type=_POSITIVE, default=1, show_default=True, help="Passes.")
 @click.option("--batch-size", type=_POSITIVE, default=32, show_default=True, help="Rows in a step.")
 @click.option("--samples", type=_POSITIVE, default=100, show_default=True, help="Random rows.")
@@ -46,6 +53,7 @@ def verify(
     data: str | None,
     samples: int,
     seed: int,
+    exact: str,
     **options: Any,
 ) -> None:
     """Train a model whole and split, and compare every variable after each step.
@@ -57,9 +65,11 @@ def verify(
     start_tensorflow(exact=True)
     allow_modules_here()
     from keras_split.cli.random_data import random_data
+    from keras_split.numerics import set_exactness
     from keras_split.server.source import load_model
     from keras_split.verification import verify as compare
 
+    set_exactness(exact)
     make = partial(load_model, build)
     x, y = _function(data)() if data else random_data(make(), samples, seed)
     report = compare(make, _plain(cut), x, y, second_cut=_plain(second_cut) or None, seed=seed, **options)
