@@ -61,3 +61,13 @@ def pki(tmp_path_factory):
     folder = tmp_path_factory.mktemp("certificates") / "pki"
     certs.create(folder, clients=["owner"])
     return folder
+
+
+@pytest.fixture
+def strictly_exact():
+    """TensorFlow runs graphs as they are written, on a private server of this setting as well."""
+    from keras_split import set_exactness
+
+    set_exactness("strict")
+    yield
+    set_exactness("default")

@@ -19,7 +19,7 @@ from typing import Any
 
 import tensorflow as tf
 from tensorflow.python import pywrap_tfe
-from tensorflow.python.eager import backprop, execute, record
+from tensorflow.python.eager import backprop, core, execute, record
 from tensorflow.python.framework import ops
 from tensorflow.python.ops import default_gradient
 
@@ -509,7 +509,11 @@ class _Recording(threading.local):
 _RECORDING = _Recording()
 _LOCK = threading.Lock()
 _listeners = 0
-_tensorflows: tuple[Any, Any] = (execute.record_gradient, record.record_operation)
+_tensorflows: tuple[Any, Any, Any] = (
+    execute.record_gradient,
+    record.record_operation,
+    pywrap_tfe.TFE_Py_FastPathExecute,
+)
 
 
 def _listen(change: int) -> None:
@@ -520,6 +524,14 @@ def _listen(change: int) -> None:
         listens = _listeners > 0
         execute.record_gradient = _record_gradient if listens else _tensorflows[0]
         record.record_operation = _record_operation if listens else _tensorflows[1]
+        pywrap_tfe.TFE_Py_FastPathExecute = _execute_slowly if listens else _tensorflows[2]
+
+
+def _execute_slowly(*given: Any) -> Any:
+    """Without a graph, operations are told of where they do not take a short cut through C++."""
+    if _RECORDING.tapes:
+        raise core._FallbackException("This operation is recorded.")
+    return _tensorflows[2](*given)
 
 
 def _record_gradient(kind: str, inputs: Any, attrs: Any, outputs: Any) -> None:

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import keras
 import pytest
-import tensorflow as tf
 from keras import layers
 
 from support.equality import assert_same_result
@@ -28,16 +27,12 @@ from support.pairs import assert_trains_as_whole, paired_models
 
 
 @pytest.fixture(autouse=True)
-def no_graph_rewriting():
-    """TensorFlow runs graphs as they are written; a private server of its own does likewise.
+def no_graph_rewriting(strictly_exact):
+    """Left to itself, TensorFlow fuses neighbouring operations into kernels that round in another way.
 
-    Left to itself, TensorFlow fuses neighbouring operations into kernels that round in another way,
-    and what a cut keeps apart it cannot fuse. All tests that need this are here, since each process that
-    runs one starts such a server.
+    What a cut keeps apart it cannot fuse. All tests that need this are here, since each process that runs one
+    starts a server with this setting.
     """
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    yield
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
 
 
 def activated(function: str):
