@@ -6,14 +6,10 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from keras_split.errors import ConnectionLost, TopologyError
-from keras_split.numerics import Numerics
-from keras_split.partition import Partition, named_variables
-from keras_split.session import Joined, Session, Timeouts
-from keras_split.state import read
+from keras_split.session import Joined, Session
 
 _ALREADY_THERE = {"__main__", "keras", "keras_split"}
 
@@ -22,12 +18,20 @@ class Connection:
     """Opens a session at the first need.
 
     Args:
-        open_session: Opens one, with the body in place; None for a model that is not connected.
+        open_session: Opens one; None for a model that is not connected.
         digest: Of the topology that the server must have; None to take the server's.
+        place: Places this client's body there, or tells what has changed of it; for a server that has none
+            of its own.
     """
 
-    def __init__(self, open_session: Callable[[], Session] | None, digest: str | None = None):
+    def __init__(
+        self,
+        open_session: Callable[[], Session] | None,
+        digest: str | None = None,
+        place: Callable[[Session], None] | None = None,
+    ):
         self._open_session = open_session
+        self._place = place
         self._digest = digest
         self._session: Session | None = None
         self._settings: dict[str, Any] | None = None
@@ -53,6 +57,11 @@ class Connection:
         """Has the body compiled anew before the next exchange."""
         self._settings = settings
         self._joined = None
+
+    def tell(self) -> None:
+        """Has the server know what has changed of the body, if it has one already."""
+        if self._session is not None and self._place is not None:
+            self._place(self._session)
 
     def session(self) -> Session:
         """The joined session."""
@@ -89,10 +98,11 @@ class Connection:
                 "This model is not connected to a server: it was loaded from a file, or closed. Call "
                 "`model.connect('host:port', credentials=...)` first."
             )
-        if self._session is None:
-            # The first use may be one that Keras traces, where variables have no values.
-            with tf.init_scope():
+        # The first use may be one that Keras traces, where variables have no values.
+        with tf.init_scope():
+            if self._session is None:
                 self._session = self._open_session()
+            self.tell()
         joined = self._session.join(self._settings)
         if self._digest not in (None, joined.digest):
             raise TopologyError(
@@ -100,28 +110,6 @@ class Connection:
                 "another model, or was it restarted with another cut?"
             )
         return joined
-
-
-def private_session(
-    parts: Partition,
-    open_session: Callable[[Timeouts | None], Session],
-    folder: str,
-    timeouts: Timeouts | None,
-) -> Session:
-    """A session with a private server that has taken over the body."""
-    variables = named_variables(parts.body.model)
-    body = {
-        # Where labels stay with the client, its last layers are not the server's business either.
-        "topology": {**parts.topology(), "tail": None},
-        "body": parts.body.to_config(),
-        "variables": list(variables),
-        "numerics": Numerics.current().to_config(),
-        "modules": modules_of_own_objects(),
-    }
-    state: list[np.ndarray] = list(read(variables).values())
-    session = open_session(timeouts)
-    session.host(body, state, folder)
-    return session
 
 
 def modules_of_own_objects() -> list[str]:

@@ -14,9 +14,10 @@ import tensorflow as tf
 from keras_split.errors import Refused, VersionMismatch
 from keras_split.model.connection import Connection
 from keras_split.model.settings import check_same
-from keras_split.partition import Part, Partition, named_variables
+from keras_split.model.placed_body import PlacedBody
+from keras_split.partition import Part, Partition
 from keras_split.session import Joined, Session
-from keras_split.state import Ticket, write
+from keras_split.state import Ticket
 from keras_split.topology import validate_settings
 
 
@@ -35,12 +36,18 @@ class Halves:
         self.own = (head,) if tail is None else (head, tail)
         self.topology = topology
         self.decoder: keras.Model | None = None
-        self.parts: Partition | None = None
+        # The other half, where it is this client's own.
+        self.placed: PlacedBody | None = None
         # In a run of several data owners: the last commit to which this half has gone.
         self.commit: Ticket | None = None
         self._connection = connection
         self._settings: dict[str, Any] | None = None
         self._pending: tuple[Ticket, bool] | None = None
+
+    @property
+    def parts(self) -> Partition | None:
+        """Of the whole model, where it is in this process."""
+        return None if self.placed is None else self.placed.parts
 
     def session(self) -> Session:
         """The joined session, with the server where this half is."""
@@ -84,10 +91,47 @@ class Halves:
             # The loss is computed here, and is nobody else's business.
             settings = {**settings, "loss": None, "loss_weights": None}
         self._settings = settings
+        if self.placed is not None:
+            self.topology.update(self.placed.parts.topology())
         if self._keeps_settings():
             check_same(settings, self._connection.joined().settings or {})
         elif self._connection.is_possible:
             self._connection.settle(settings)
+
+    def follow(self, optimizer: Any) -> None:
+        """Has the server's next graph see the body's layers as the user has left them.
+
+        Args:
+            optimizer: The client's, or None.
+
+        Raises:
+            ValueError: What was changed takes effect with the next `compile` only.
+        """
+        if self.placed is None:
+            return
+        with tf.init_scope():
+            if self.placed.has_other_options():
+                if _has_trained(optimizer):
+                    raise ValueError(
+                        "Options of a layer on the server's side have changed since `compile`. Keras would "
+                        "take them for new batch shapes and go on with the old ones for others. Call "
+                        "`compile` again, with a new optimizer."
+                    )
+                self._connection.settle(self._settings)
+            self._connection.tell()
+
+    def follow_values(self, optimizer: Any) -> None:
+        """Has the server have the values that the user has set in the body's layers since.
+
+        Args:
+            optimizer: The client's, or None.
+        """
+        if self.placed is None or not self.placed.has_other_values():
+            return
+        if not _has_trained(optimizer):
+            # Some optimizers begin with the values that they find.
+            self._connection.settle(self._settings)
+        self._connection.tell()
 
     def volatile(self) -> list[tuple[Any, Any]]:
         """What a forward pass changes here by itself, with the values before it."""
@@ -125,6 +169,9 @@ class Halves:
     def use_ticket(self, array: np.ndarray, *, weights_only: bool) -> None:
         """Has the server go to a kept state before anything else happens to it."""
         self._pending = Ticket(int(array[0]), int(array[1])), weights_only
+        if self.placed is not None:
+            # What was set before is overwritten.
+            self.placed.forget_changes()
 
     def catch_up(self) -> None:
         """Has it go there now, if there is a server."""
@@ -164,15 +211,13 @@ class Halves:
 
     def assemble(self) -> keras.Model:
         """Writes the body's variables into the user's own model."""
-        if self.parts is None:
+        if self.placed is None:
             raise Refused(
                 "The body belongs to the server, which keeps it. Only a model that was split with "
                 "`SplitModel(model, cut)` can be put together again."
             )
-        theirs = named_variables(self.parts.body.model)
-        found = self.session().inspect()
-        write(theirs, {name: found[name] for name in theirs})
-        return self.parts.whole
+        self.placed.take(self.session().inspect())
+        return self.placed.parts.whole
 
     def end_calls(self) -> None:
         """Frees the turn and the server's threads."""
@@ -197,6 +242,10 @@ class Halves:
 
     def _keeps_settings(self) -> bool:
         return self._connection.keeps_settings()
+
+
+def _has_trained(optimizer: Any) -> bool:
+    return optimizer is not None and int(optimizer._iterations) > 0
 
 
 def _bring(session: Session, ticket: Ticket, weights_only: bool) -> None:

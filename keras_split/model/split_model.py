@@ -19,11 +19,12 @@ from keras_split.model.batch_steps import BatchSteps
 from keras_split.model.bridge import Bridge
 from keras_split.model.callback_lists import listed
 from keras_split.model.connect import Connect
-from keras_split.model.connection import Connection, private_session
+from keras_split.model.connection import Connection
 from keras_split.model.decoder import Decoder, as_decoder
 from keras_split.model.fitting import fit_in_turns
 from keras_split.model.halves import Halves
 from keras_split.model.ownership import Ownership
+from keras_split.model.placed_body import PlacedBody
 from keras_split.model.settings import common_settings
 from keras_split.model.tail import Tail
 from keras_split.partition import Part, partition
@@ -81,11 +82,12 @@ class SplitModel(BatchSteps):
         parts = partition(model, cut, second_cut)
         refusals.check_policy(model._flatten_layers())
         server = server or local_server()  # Which comes up while the user's program goes on.
-        open_session = partial(private_session, parts, server.session, str(checkpoint_dir), timeouts)
+        placed = PlacedBody(parts, str(checkpoint_dir))
         topology = parts.topology()
         built = as_decoder(decoder, topology["frontier"])
-        self._begin((parts.head, parts.tail), topology, Connection(open_session), built)
-        self._halves.parts = parts
+        connection = Connection(partial(server.session, timeouts), place=placed.place)
+        self._begin((parts.head, parts.tail), topology, connection, built)
+        self._halves.placed = placed
 
     def _begin(
         self,
@@ -146,6 +148,20 @@ class SplitModel(BatchSteps):
     @alpha.setter
     def alpha(self, value: float) -> None:
         self._alpha.assign(value)
+
+    @property
+    def trainable(self) -> bool:
+        """As Keras': setting it sets all layers, with a private server the body's as well.
+
+        With `connect`, the server's layers are the server's.
+        """
+        return bool(keras.Model.trainable.fget(self))
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        keras.Model.trainable.fset(self, value)
+        if self._halves.placed is not None:
+            self._halves.placed.parts.whole.trainable = value
 
     connect = Connect()
 

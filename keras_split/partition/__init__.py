@@ -1,6 +1,7 @@
 """A Keras graph and a cut become a head, a body and the frontier between them."""
 
 from keras_split.partition.cuts import Cut, describe_cut, legal_cut_names, list_cuts, why_no_cut
+from keras_split.partition.flags import flags_of, set_flags, without_flags
 from keras_split.partition.frontier import Frontier, Sections
 from keras_split.partition.inventory import named_variables
 from keras_split.partition.part import Part
@@ -13,9 +14,12 @@ __all__ = [
     "Partition",
     "Sections",
     "describe_cut",
+    "flags_of",
     "legal_cut_names",
     "list_cuts",
     "named_variables",
     "partition",
+    "set_flags",
     "why_no_cut",
+    "without_flags",
 ]

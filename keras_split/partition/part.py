@@ -38,6 +38,12 @@ class Part:
                 ranked.append(((1, self.weight_ranks[name]), variable.regularizer(variable)))
         return sorted(ranked, key=lambda each: each[0])
 
+    def settle_statistics(self) -> None:
+        """Has adapted Normalization layers take in their variables, which Keras' `load` does by itself."""
+        for layer in self.model._flatten_layers():
+            if isinstance(layer, keras.layers.Normalization):
+                layer.finalize_state()
+
     def to_config(self) -> dict[str, Any]:
         """JSON-ready; holds no values of variables."""
         return {

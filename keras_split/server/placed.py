@@ -68,7 +68,10 @@ _BODY = _dict_with(
         output_names=_TEXTS,
     ),
     body=_dict_with(model=_is(dict), layer_ranks=_dict_of(_is(int)), weight_ranks=_dict_of(_is(int))),
+    # Those whose values come along; the others keep theirs.
     variables=_TEXTS,
+    flags=_dict_with(layers=_dict_of(_is(bool)), variables=_dict_of(_is(bool))),
+    paths=_dict_of(_TEXT),
     numerics=lambda value: _NUMERICS(value) and len(value) == 4,
     modules=_TEXTS,
 )

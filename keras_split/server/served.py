@@ -15,7 +15,7 @@ from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.digest import digest_of
 from keras_split.errors import ConnectionLost, ProtocolError, Refused, SettingsRefused, TopologyError
 from keras_split.numerics import Numerics
-from keras_split.partition import Part, named_variables
+from keras_split.partition import Part, named_variables, set_flags
 from keras_split.segment import (
     Mirrored,
     Segment,
@@ -55,7 +55,8 @@ class Served:
         shelf: Where snapshots go.
         options: How to serve.
         place: Where to compute; on one device by default.
-        owned: Hosted for one client, which may set the compile settings and read the variables.
+        placed: What its owner said about a body that is hosted for one client, which may set the compile
+            settings, read the variables and change the layers; None for a server's own.
     """
 
     def __init__(
@@ -67,13 +68,14 @@ class Served:
         options: ServingOptions,
         place: Single | Mirrored | None = None,
         *,
-        owned: bool = False,
+        placed: dict[str, Any] | None = None,
     ):
-        self.topology = topology
-        self.topology_text = json.dumps(topology)
-        self.digest = digest_of(topology)
+        self._describe(topology)
+        # Snapshots of one body belong to it whatever its owner changes later.
+        self._first_digest = self.digest
         self.options = options
-        self.owned = owned
+        self.owned = placed is not None
+        self.placed = placed or {}
         self.settings_text = ""
         self.counters = Counters()
         self.engine = Engine(options.gradient_seconds)
@@ -82,20 +84,11 @@ class Served:
         self.last_reply: Any = None
         self.run: Run | None = None
         self._committed = (0, 0)
-        self._body = body
         self.place = place or Single()
         self._numerics = numerics
         self._shelf = shelf
         self._stopping = False
-        self.segment = Segment(
-            body.model,
-            body.losses,
-            [each["mask"] for each in topology["frontier"]],
-            topology["output_names"],
-            self.place,
-            shares_labels=not topology["second_cut"],
-        )
-        self.traces = Traces(self.segment, topology, numerics, options)
+        self._serve(body)
 
     def settle(self, text: str) -> None:
         """Compiles the body with settings, with a fresh optimizer.
@@ -114,6 +107,17 @@ class Served:
                 settings = parse_settings(text)
             self.engine.change(lambda: self._compile_anew(settings, text))
 
+    def replace(self, body: Part | None, placed: dict[str, Any], values: Bundle) -> None:
+        """Takes over what the owner has changed; what the body has learned stays.
+
+        Args:
+            body: With other options; waits for compile settings. None for the layers that are there.
+            placed: What the owner says about it now.
+            values: Of those variables that the owner has set.
+        """
+        with self.traces.alone():
+            self.engine.change(lambda: self._replace(body, placed, values))
+
     def prepare(self, request: pb.PrepareRequest) -> pb.PrepareReply:
         """Compiles an exchange, once."""
         if request.topology_digest != self.digest:
@@ -127,7 +131,7 @@ class Served:
     def snapshot(self) -> Ticket:
         """Keeps the state; to be called where nothing changes it."""
         self.engine.check()
-        metadata = {"topology": self.digest, "time": time.time()}
+        metadata = {"topology": self._first_digest, "time": time.time()}
         return self._shelf.put(read(self.variables()), self.turns.version, metadata)
 
     def restore(self, ticket: Ticket, weights_only: bool) -> None:
@@ -217,7 +221,7 @@ class Served:
         return json.dumps({"layers": layers, "parameters": model.count_params()})
 
     def _load(self, bundle: Bundle, metadata: dict[str, Any], *, weights_only: bool) -> None:
-        if metadata["topology"] != self.digest:
+        if metadata["topology"] != self._first_digest:
             raise Refused("The snapshot is of another model or cut.")
         variables = self.variables()
         if weights_only:
@@ -234,6 +238,40 @@ class Served:
             ) from None
         self.turns.restored(metadata["version"], _new_lineage())
         self.engine.heal()
+
+    def _describe(self, topology: dict[str, Any]) -> None:
+        self.topology = topology
+        self.topology_text = json.dumps(topology)
+        self.digest = digest_of(topology)
+
+    def _serve(self, body: Part) -> None:
+        self._body = body
+        self.segment = Segment(
+            body.model,
+            body.losses,
+            [each["mask"] for each in self.topology["frontier"]],
+            self.topology["output_names"],
+            self.place,
+            shares_labels=not self.topology["second_cut"],
+        )
+        self.traces = Traces(self.segment, self.topology, self._numerics, self.options)
+
+    def _replace(self, body: Part | None, placed: dict[str, Any], values: Bundle) -> None:
+        before = named_variables(self._body.model)
+        own = before if body is None else named_variables(body.model)
+        kept = {name: each for name, each in before.items() if name in own and name not in values}
+        if body is None:
+            own = {name: own[name] for name in values}
+        else:
+            values = {**read(kept), **values}
+        write(own, values)
+        self._describe(placed["topology"])
+        self.placed = placed
+        if body is not None:
+            release(self.variables().values())
+            self._serve(body)
+        self._body.settle_statistics()
+        set_flags(self._body.model, placed["flags"])
 
     def _compile_anew(self, settings: Settings, text: str) -> None:
         # The numerics are the whole process's. Whoever waited for a step with them would keep other
