@@ -37,7 +37,7 @@ class BatchSteps(Persistent):
     def train_step(self, data: Any) -> dict[str, Any]:
         """One training step (paper, Algorithm 1, lines 5 to 11; label-free, section 3.6; Algorithm 3)."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        self._halves.follow(self.optimizer)
+        self._halves.follow(self, trains=True)
         volatile = self._halves.volatile()
         head = self._forward_head(x, y)
         y, sample_weight = head.labelled((y, sample_weight))
@@ -100,6 +100,8 @@ class BatchSteps(Persistent):
     def _wanted(self, volatile: Any) -> dict[str, Any]:
         return {
             "learning_rate": self._learning_rate(),
+            # With a decoder the server counts the batches that have labels.
+            "iterations": None if self._decoder is not None else self.optimizer._iterations,
             "wants_cut_gradients": bool(self.head.trainable_variables),
             "volatile": volatile,
             "may_be_empty": self._decoder is not None,
@@ -132,7 +134,7 @@ class BatchSteps(Persistent):
                 "A SplitModel is trained by `fit` or `train_on_batch`, not by calling it with "
                 "`training=True`: the server's half would be left out. Received: training=True."
             )
-        self._halves.follow(self.optimizer)
+        self._halves.follow(self)
         made = self._run_head(inputs, training=False, mask=mask)
         travels = self._tail is None and self._mode == "test"
         reply = self._bridge.infer(
@@ -153,20 +155,20 @@ class BatchSteps(Persistent):
     def make_train_function(self, force: bool = False) -> None:
         """Keras', with the server's errors coming out as they are."""
         # TensorFlow traces a function again that has made variables, and the first step waits for it.
-        self._halves.follow_values(self.optimizer)
+        self._halves.follow_values(self)
         self._build_optimizer()
         super().make_train_function(force)
         self.train_function: Any = passing(self, self._bridge.guarded(self.train_function))
 
     def make_test_function(self, force: bool = False) -> None:
         """Keras', with the server's errors coming out as they are."""
-        self._halves.follow_values(self.optimizer)
+        self._halves.follow_values(self)
         super().make_test_function(force)
         self.test_function: Any = self._bridge.guarded(self.test_function)
 
     def make_predict_function(self, force: bool = False) -> None:
         """Keras', with the server's errors coming out as they are."""
-        self._halves.follow_values(self.optimizer)
+        self._halves.follow_values(self)
         super().make_predict_function(force)
         self.predict_function: Any = self._bridge.guarded(self.predict_function)
 

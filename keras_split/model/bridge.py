@@ -29,6 +29,8 @@ class Bridge:
         self._session = session
         self._failure: BaseException | None = None
         self._undo: Callable[[], None] | None = None
+        # What the optimizer will have counted at the next step, if nobody sets it.
+        self._counted: int | None = 0
         # Validation inside fit stands in its History, and there every bit counts.
         self.combines = True
 
@@ -40,6 +42,7 @@ class Bridge:
         sample_weight: Any,
         *,
         learning_rate: Any,
+        iterations: Any,
         wants_cut_gradients: bool,
         volatile: Sequence[Any],
         may_be_empty: bool = False,
@@ -52,6 +55,7 @@ class Bridge:
             labels: Nested, or None.
             sample_weight: Nested, or None.
             learning_rate: Scalar, or None where both sides follow a schedule.
+            iterations: What the client's optimizer has counted; None where the server counts others.
             wants_cut_gradients: Whether anything in the head is trained.
             volatile: Variables that the head's forward pass has changed, as (variable, value before);
                 taken back if the step fails.
@@ -68,13 +72,14 @@ class Bridge:
         prepared = self._prepare(exchange)
         sent = [*smashed, *logits.values(), *_flat(labels), *_flat(sample_weight)]
         ask = _unless_empty(_whole_step, prepared.outputs, may_be_empty)
-        return self._step(ask, sent, learning_rate, volatile, prepared, prepared.outputs)
+        return self._step(ask, sent, (learning_rate, iterations), volatile, prepared, prepared.outputs)
 
     def forward(
         self,
         smashed: Sequence[Any],
         *,
         learning_rate: Any,
+        iterations: Any,
         wants_cut_gradients: bool,
         graded: Sequence[int],
         volatile: Sequence[Any],
@@ -85,6 +90,7 @@ class Bridge:
         Args:
             smashed: Frontier tensors.
             learning_rate: As in `train`.
+            iterations: As in `train`.
             wants_cut_gradients: As in `train`.
             graded: Places of the body's outputs whose gradients `backward` will send.
             volatile: As in `train`.
@@ -99,7 +105,7 @@ class Bridge:
         prepared = self._prepare(exchange)
         half = prepared.forwarded
         ask = _unless_empty(_first_half, half, may_be_empty)
-        return self._step(ask, smashed, learning_rate, volatile, prepared, half), prepared
+        return self._step(ask, smashed, (learning_rate, iterations), volatile, prepared, half), prepared
 
     def backward(self, prepared: Prepared, gradients: Sequence[Any]) -> Reply:
         """The second half of a label-free step; the reply has the cut gradients."""
@@ -173,20 +179,28 @@ class Bridge:
         self,
         ask: Callable[..., list[np.ndarray]],
         sent: Sequence[Any],
-        learning_rate: Any,
+        pace: tuple[Any, Any],
         volatile: Sequence[Any],
         prepared: Prepared,
         wanted: Sequence[Output],
     ) -> Reply:
         before = [value for _, value in volatile]
-        rate = [] if learning_rate is None else [tf.cast(learning_rate, tf.float64)]
+        rate, count = pace
+        told = [] if rate is None else [tf.cast(rate, tf.float64)]
+        told += [] if count is None else [tf.cast(count, tf.int64)]
 
         def step(*arrays: np.ndarray) -> list[np.ndarray]:
             tensors, rest = arrays[: len(sent)], arrays[len(sent) :]
             self._undo = functools.partial(_assign, volatile, rest[: len(before)])
-            return ask(self._session(), prepared, tensors, float(rest[-1]) if rate else None)
+            counted = None if count is None else int(rest[-1])
+            now = None if rate is None else float(rest[len(before)])
+            # What is one more than before, the server has counted itself.
+            told_count = None if counted == self._counted else counted
+            found = ask(self._session(), prepared, tensors, now, told_count)
+            self._counted = None if counted is None else counted + 1
+            return found
 
-        return self._remote(step, [*sent, *before, *rate], prepared, wanted)
+        return self._remote(step, [*sent, *before, *told], prepared, wanted)
 
     def _remote(
         self,
@@ -224,8 +238,8 @@ def _unless_empty(
     if not may_be_empty:
         return ask
 
-    def ask_about_rows(session: Session, prepared: Prepared, tensors: Any, rate: Any) -> list[np.ndarray]:
-        return ask(session, prepared, tensors, rate) if len(tensors[0]) else _zeros(wanted)
+    def ask_about_rows(session: Session, prepared: Prepared, tensors: Any, *pace: Any) -> list[np.ndarray]:
+        return ask(session, prepared, tensors, *pace) if len(tensors[0]) else _zeros(wanted)
 
     return ask_about_rows
 

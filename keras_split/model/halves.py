@@ -12,8 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_split.errors import Refused, VersionMismatch
+from keras_split.model import refusals
 from keras_split.model.connection import Connection
-from keras_split.model.settings import check_same
+from keras_split.model.settings import check_same, common_settings, same_apart_from_rate
 from keras_split.model.placed_body import PlacedBody
 from keras_split.partition import Part, Partition
 from keras_split.session import Joined, Session
@@ -85,11 +86,12 @@ class Halves:
         settings = copy.deepcopy(settings)
         return {name: keras.saving.deserialize_keras_object(each) for name, each in settings.items()}
 
-    def settle(self, settings: dict[str, Any]) -> None:
-        """Makes compile settings those of both sides."""
-        if self.topology["second_cut"] and not self._keeps_settings():
-            # The loss is computed here, and is nobody else's business.
-            settings = {**settings, "loss": None, "loss_weights": None}
+    def compiled(self, model: keras.Model) -> None:
+        """Makes a model's compile settings those of both sides."""
+        self.settle(self._exchanged(model))
+
+    def settle(self, settings: dict[str, Any] | None) -> None:
+        """Makes settings those of both sides; None before there are any."""
         self._settings = settings
         if self.placed is not None:
             self.topology.update(self.placed.parts.topology())
@@ -98,39 +100,39 @@ class Halves:
         elif self._connection.is_possible:
             self._connection.settle(settings)
 
-    def follow(self, optimizer: Any) -> None:
-        """Has the server's next graph see the body's layers as the user has left them.
+    def follow(self, model: keras.Model, *, trains: bool = False) -> None:
+        """Has the server's next graph see all that the client's next graph sees of what the user has changed.
 
         Args:
-            optimizer: The client's, or None.
+            model: The client's, whose graph is made.
+            trains: Whether that graph trains.
 
         Raises:
             ValueError: What was changed takes effect with the next `compile` only.
         """
         if self.placed is None:
             return
+        if trains:
+            refusals.check_trains(self.placed.parts.whole)
         with tf.init_scope():
-            if self.placed.has_other_options():
-                if _has_trained(optimizer):
+            settings = self._exchanged(model)
+            if self.placed.has_other_options() or not same_apart_from_rate(settings, self._settings):
+                if _has_trained(model):
                     raise ValueError(
-                        "Options of a layer on the server's side have changed since `compile`. Keras would "
-                        "take them for new batch shapes and go on with the old ones for others. Call "
-                        "`compile` again, with a new optimizer."
+                        "Options of the optimizer, of a loss, or of a layer on the server's side have changed "
+                        "since `compile`. Keras would take them for new batch shapes and go on with the old "
+                        "ones for others. Call `compile` again, with a new optimizer."
                     )
-                self._connection.settle(self._settings)
+                self.settle(settings)
             self._connection.tell()
 
-    def follow_values(self, optimizer: Any) -> None:
-        """Has the server have the values that the user has set in the body's layers since.
-
-        Args:
-            optimizer: The client's, or None.
-        """
+    def follow_values(self, model: keras.Model) -> None:
+        """Has the server have the values that the user has set in the body's layers since."""
         if self.placed is None or not self.placed.has_other_values():
             return
-        if not _has_trained(optimizer):
+        if not _has_trained(model):
             # Some optimizers begin with the values that they find.
-            self._connection.settle(self._settings)
+            self.settle(self._settings)
         self._connection.tell()
 
     def volatile(self) -> list[tuple[Any, Any]]:
@@ -240,12 +242,21 @@ class Halves:
         own = [part.model for part in self.own]
         return own if self.decoder is None else [*own, self.decoder]
 
+    def _exchanged(self, model: keras.Model) -> dict[str, Any] | None:
+        if not model.compiled:
+            return None
+        settings = common_settings(model.get_compile_config())
+        if self.topology["second_cut"] and not self._keeps_settings():
+            # The loss is computed here, and is nobody else's business.
+            return {**settings, "loss": None, "loss_weights": None}
+        return settings
+
     def _keeps_settings(self) -> bool:
         return self._connection.keeps_settings()
 
 
-def _has_trained(optimizer: Any) -> bool:
-    return optimizer is not None and int(optimizer._iterations) > 0
+def _has_trained(model: keras.Model) -> bool:
+    return bool(model.compiled) and int(model.optimizer._iterations) > 0
 
 
 def _bring(session: Session, ticket: Ticket, weights_only: bool) -> None:

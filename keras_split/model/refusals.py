@@ -16,6 +16,100 @@ _FORGETFUL = (
 )
 
 
+# What a class of the user's own may define anew without a step being another: how it is made, shown and kept.
+_OWN_AFFAIR = {
+    *("build", "build_from_config", "get_build_config", "get_config", "from_config", "to_json", "summary"),
+    *("get_compile_config", "compile_from_config", "save", "save_weights", "load_weights", "export"),
+    *("get_layer", "count_params", "quantize", "get_quantization_layer_structure", "enable_lora"),
+}
+# What an optimizer of the user's own may define: how one variable is updated by its own gradient.
+_OF_ONE_VARIABLE = {"build", "update_step", "get_config", "from_config", "save_own_variables", "load_own_variables"}
+
+
+def check_steps(model: keras.Model) -> None:
+    """Raises ValueError for a model that does something else in a step than Keras' own classes."""
+    own = _overridden(model, _OWN_AFFAIR)
+    if own:
+        raise ValueError(
+            f"{type(model).__name__} defines {_listed(own)} anew, and a split model would not run that: one "
+            "step is made by the client and the server together. Split a `keras.Model(model.inputs, "
+            "model.outputs)`, which has the same layers, and say the rest to `compile` (losses, metrics) or in "
+            f"callbacks and layers. Received: model {model.name!r} of a class that overrides {_listed(own)}."
+        )
+
+
+def check_own_optimizer(optimizer: keras.optimizers.Optimizer) -> None:
+    """Raises ValueError for optimizers that look at more than one variable at a time, or that have a past."""
+    own = _overridden(optimizer, _OF_ONE_VARIABLE)
+    if own:
+        raise ValueError(
+            f"{type(optimizer).__name__} defines {_listed(own)} anew, which sees all variables and gradients "
+            "at once, and each side has its own only. Define `build` and `update_step`. Received: "
+            f"optimizer={optimizer.name!r}."
+        )
+    if isinstance(optimizer, keras.optimizers.MultiOptimizer):
+        raise ValueError(
+            "A MultiOptimizer has several learning rates, and one travels with a step. Split the model with "
+            f"one optimizer for all variables. Received: optimizer={optimizer.name!r}."
+        )
+    rate = optimizer._learning_rate
+    if callable(rate) and not isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+        raise ValueError(
+            "A function as learning rate would be called on each side by itself. Give a "
+            "`keras.optimizers.schedules.LearningRateSchedule`, or a number and a LearningRateScheduler. "
+            f"Received: learning_rate={rate!r}."
+        )
+    if optimizer.built:
+        raise ValueError(
+            "This optimizer has been used: it has made variables for the weights of a whole model, or of one "
+            "half, and each side needs those of its own. Give a new one, such as "
+            "`type(optimizer).from_config(optimizer.get_config())`, which begins anew. Received: "
+            f"optimizer={optimizer.name!r}, which has counted {int(optimizer._iterations)} updates."
+        )
+
+
+def check_losses(losses: Any) -> None:
+    """Raises ValueError for losses that remember something: each side would have a memory of its own."""
+    for loss in keras.tree.flatten(losses):
+        kept = [name for name, each in getattr(loss, "__dict__", {}).items() if _is_variable(each)]
+        if kept:
+            raise ValueError(
+                f"The loss {type(loss).__name__} has variables ({_listed(kept)}). Both sides compute the loss, and "
+                "each would change its own. Make them weights of a layer, or cut again behind the server's part "
+                f"(`second_cut`), by which the loss is computed here only. Received: loss={type(loss).__name__}."
+            )
+
+
+def check_trains(whole: keras.Model) -> None:
+    """Raises ValueError where no variable of a model is trained."""
+    if not whole.trainable_variables:
+        raise ValueError(
+            "Nothing of this model is trained: it, or each of its layers, has `trainable=False`. A layer in a "
+            "frozen model is frozen as well. Set `trainable` to True where it is to learn, and call `compile` "
+            f"again. Received: model {whole.name!r} without a trainable variable."
+        )
+
+
+def _overridden(thing: Any, harmless: set[str]) -> list[str]:
+    """Names of what a class outside of Keras, or the object itself, puts in place of what Keras defines."""
+    kinds = type(thing).__mro__
+    keras_own = [each for each in kinds if each.__module__.partition(".")[0] in ("keras", "tensorflow")]
+    defined = {name for each in keras_own for name in vars(each) if callable(getattr(each, name, None))}
+    defined |= {name for each in keras_own for name, value in vars(each).items() if isinstance(value, property)}
+    others = [vars(each) for each in kinds if each not in keras_own and each is not object]
+    others.append({name: each for name, each in vars(thing).items() if callable(each)})
+    found = {name for names in others for name in names if name in defined and name not in harmless}
+    return sorted(name for name in found if not name.startswith("__") or name == "__call__")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _is_variable(value: Any) -> bool:
+    return isinstance(value, (keras.Variable, tf.Variable))
+
+
 def check_optimizer(optimizer: Any) -> None:
     """Raises ValueError for optimizers that would do something else than on the whole model."""
     if not isinstance(optimizer, keras.optimizers.Optimizer):

@@ -42,6 +42,18 @@ def check_same(own: dict[str, Any], server: dict[str, Any]) -> None:
             )
 
 
+def same_apart_from_rate(one: dict[str, Any] | None, other: dict[str, Any] | None) -> bool:
+    """Whether two settings are the same, but for a learning rate that is a number and travels with each step."""
+    return _without_rate(one) == _without_rate(other)
+
+
+def _without_rate(settings: dict[str, Any] | None) -> Any:
+    config = ((settings or {}).get("optimizer") or {}).get("config")
+    if settings is None or not isinstance(config, dict) or isinstance(config.get("learning_rate"), dict):
+        return settings
+    return {**settings, "optimizer": {**settings["optimizer"], "config": {**config, "learning_rate": 0}}}
+
+
 def _comparable(name: str, settings: dict[str, Any]) -> str:
     value = settings.get(name)
     # Keras numbers the names of optimizers within a process: of two that are alike, one is `adam_1`.

@@ -25,7 +25,6 @@ from keras_split.model.fitting import fit_in_turns
 from keras_split.model.halves import Halves
 from keras_split.model.ownership import Ownership
 from keras_split.model.placed_body import PlacedBody
-from keras_split.model.settings import common_settings
 from keras_split.model.tail import Tail
 from keras_split.partition import Part, partition
 from keras_split.session import Timeouts
@@ -79,6 +78,7 @@ class SplitModel(BatchSteps):
         server: Any = None,
         decoder: Any = None,
     ):
+        refusals.check_steps(model)
         parts = partition(model, cut, second_cut)
         refusals.check_policy(model._flatten_layers())
         server = server or local_server()  # Which comes up while the user's program goes on.
@@ -112,6 +112,7 @@ class SplitModel(BatchSteps):
         self._bridge = Bridge(self._halves.session)
         self._mode = "predict"
         self._ownership: Ownership | None = None
+        self._loss_weights: Any = None
         self.steps_to_pass = 0
         self.has_passed = False
         self._add_decoder(decoder)
@@ -189,10 +190,17 @@ class SplitModel(BatchSteps):
         kept = self._halves.server_settings()
         optimizer = keras.optimizers.get(optimizer or kept.get("optimizer") or "rmsprop")
         refusals.check_optimizer(optimizer)
+        refusals.check_own_optimizer(optimizer)
+        if self.tail is None:
+            refusals.check_losses(loss)
+        if loss is None and not kept:
+            # Keras goes on with the losses of the last time, and so must the server.
+            loss, loss_weights = self.loss, self._loss_weights
+        self._loss_weights = loss_weights if loss_weights is not None else kept.get("loss_weights")
         super().compile(
             optimizer=optimizer,
             loss=loss if loss is not None else kept.get("loss"),
-            loss_weights=loss_weights if loss_weights is not None else kept.get("loss_weights"),
+            loss_weights=self._loss_weights,
             metrics=metrics if metrics is not None else kept.get("metrics"),
             weighted_metrics=weighted_metrics,
             run_eagerly=run_eagerly,
@@ -206,7 +214,7 @@ class SplitModel(BatchSteps):
 
     def _settle(self) -> None:
         try:
-            self._halves.settle(common_settings(self.get_compile_config()))
+            self._halves.compiled(self)
         except BaseException:
             # The server goes on with its own: who catches this must not train on with others.
             self.compiled = False

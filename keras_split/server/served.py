@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.digest import digest_of
@@ -123,6 +124,23 @@ class Served:
         if request.topology_digest != self.digest:
             raise TopologyError("The client's topology is not the one that this server serves.")
         return self.traces.prepare(request)
+
+    def follow_count(self, iterations: int) -> None:
+        """Has the optimizer count on from where its owner's counter is; where nothing else changes the state.
+
+        Raises:
+            Refused: The body is not the client's own, and its counter is elsewhere.
+        """
+        counter = self.segment.optimizer._iterations
+        if int(tf.convert_to_tensor(counter)) == iterations:
+            return
+        if not self.owned:
+            raise Refused(
+                "The client's optimizer does not count as many updates as the server's, which is not the "
+                "client's to set. Leave `optimizer.iterations` as it is, or connect anew. Received: "
+                f"iterations={iterations}."
+            )
+        counter.assign(iterations)
 
     def variables(self) -> dict[str, Any]:
         """Everything that a snapshot holds."""

@@ -157,6 +157,8 @@ class Training:
         check_values(message.tensors, signature)
         if step.HasField("learning_rate"):
             served.segment.set_learning_rate(step.learning_rate)
+        if step.HasField("iterations"):
+            served.follow_count(step.iterations)
         self._apply(traced, message, caller)
 
     def _apply(self, traced: TracedStep, message: Message, caller: Dialogue) -> None:

@@ -98,7 +98,11 @@ class Session:
         return self._remote.prepare(exchange)
 
     def step(
-        self, prepared: Prepared, tensors: Sequence[np.ndarray], learning_rate: float | None
+        self,
+        prepared: Prepared,
+        tensors: Sequence[np.ndarray],
+        learning_rate: float | None,
+        iterations: int | None = None,
     ) -> list[np.ndarray]:
         """One training step, exactly once, also over a connection that breaks in between.
 
@@ -106,14 +110,19 @@ class Session:
             prepared: A `"train"` exchange in which labels are shared.
             tensors: Frontier, labels and sample weights.
             learning_rate: The client's; None where both sides follow the same schedule.
+            iterations: What the client's optimizer has counted; None where the server's has as well.
 
         Returns:
             What was prepared for.
         """
-        return self._steps.whole(prepared, tensors, learning_rate)
+        return self._steps.whole(prepared, tensors, learning_rate, iterations)
 
     def forward(
-        self, prepared: Prepared, tensors: Sequence[np.ndarray], learning_rate: float | None
+        self,
+        prepared: Prepared,
+        tensors: Sequence[np.ndarray],
+        learning_rate: float | None,
+        iterations: int | None = None,
     ) -> list[np.ndarray]:
         """The first half of a label-free step: the body's outputs and loss terms.
 
@@ -121,8 +130,9 @@ class Session:
             prepared: A `"train"` exchange without labels.
             tensors: Frontier.
             learning_rate: The client's; None where both sides follow the same schedule.
+            iterations: As in `step`.
         """
-        return self._steps.forward(prepared, tensors, learning_rate)
+        return self._steps.forward(prepared, tensors, learning_rate, iterations)
 
     def backward(self, gradients: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The second half: the cut gradients, for the gradients of the body's outputs."""

@@ -34,18 +34,26 @@ class Steps:
         self._position = position
 
     def whole(
-        self, prepared: Prepared, tensors: Sequence[np.ndarray], learning_rate: float | None
+        self,
+        prepared: Prepared,
+        tensors: Sequence[np.ndarray],
+        learning_rate: float | None,
+        iterations: int | None = None,
     ) -> list[np.ndarray]:
         """A step that the server computes at one go."""
-        step = self._step(prepared, tensors, learning_rate)
+        step = self._step(prepared, tensors, learning_rate, iterations)
         message = self._remote.persistently(lambda: self._send(step, "stepped"))
         return self._stepped(message, prepared, prepared.outputs)
 
     def forward(
-        self, prepared: Prepared, tensors: Sequence[np.ndarray], learning_rate: float | None
+        self,
+        prepared: Prepared,
+        tensors: Sequence[np.ndarray],
+        learning_rate: float | None,
+        iterations: int | None = None,
     ) -> list[np.ndarray]:
         """The first half of a label-free step."""
-        self.opened = step = self._step(prepared, tensors, learning_rate)
+        self.opened = step = self._step(prepared, tensors, learning_rate, iterations)
         message = self._remote.persistently(lambda: self._send(step, "forwarded"))
         return prepared.check(message.tensors, self._remote.target, prepared.forwarded)
 
@@ -63,13 +71,18 @@ class Steps:
         return self._stepped(message, opened.prepared, opened.prepared.cut_gradients)
 
     def _step(
-        self, prepared: Prepared, tensors: Sequence[np.ndarray], learning_rate: float | None
+        self,
+        prepared: Prepared,
+        tensors: Sequence[np.ndarray],
+        learning_rate: float | None,
+        iterations: int | None = None,
     ) -> OpenStep:
         header = pb.Step(
             signature=prepared.signature,
             version=self._position.version,
             learning_rate=learning_rate,
             step=secrets.randbits(64) or 1,
+            iterations=iterations,
         )
         return OpenStep(prepared, header, tensors)
 

@@ -247,18 +247,20 @@ class Begun(_message.Message):
     def __init__(self, turn: _Optional[int] = ..., version: _Optional[int] = ..., lineage: _Optional[int] = ...) -> None: ...
 
 class Step(_message.Message):
-    __slots__ = ("signature", "version", "learning_rate", "step", "lineage")
+    __slots__ = ("signature", "version", "learning_rate", "step", "lineage", "iterations")
     SIGNATURE_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     LEARNING_RATE_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     LINEAGE_FIELD_NUMBER: _ClassVar[int]
+    ITERATIONS_FIELD_NUMBER: _ClassVar[int]
     signature: str
     version: int
     learning_rate: float
     step: int
     lineage: int
-    def __init__(self, signature: _Optional[str] = ..., version: _Optional[int] = ..., learning_rate: _Optional[float] = ..., step: _Optional[int] = ..., lineage: _Optional[int] = ...) -> None: ...
+    iterations: int
+    def __init__(self, signature: _Optional[str] = ..., version: _Optional[int] = ..., learning_rate: _Optional[float] = ..., step: _Optional[int] = ..., lineage: _Optional[int] = ..., iterations: _Optional[int] = ...) -> None: ...
 
 class Forwarded(_message.Message):
     __slots__ = ()
