@@ -18,7 +18,7 @@ from keras_split.model.persistent import Persistent
 from keras_split.model.pulled import Pulled
 from keras_split.model.reconstruction import reconstruct
 from keras_split.model.tail import Tail, floating
-from keras_split.segment import apply_gradients, logits_beside
+from keras_split.segment import apply_gradients, draws_of_its_own, logits_beside
 
 
 class BatchSteps(Persistent):
@@ -186,7 +186,8 @@ class BatchSteps(Persistent):
 
     def _run_head(self, inputs: Any, **options: Any) -> Made:
         """What travels, and what the tail reads of it."""
-        outputs = tree.flatten(self.head(inputs, **options))
+        with draws_of_its_own(self.head):
+            outputs = tree.flatten(self.head(inputs, **options))
         frontier = self._halves.topology["frontier"]
         smashed, kept = outputs[: len(frontier)], outputs[len(frontier) :]
         if self._tail is None:

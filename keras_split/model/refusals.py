@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Iterable
 from typing import Any
 
 import keras
 import tensorflow as tf
+
+from keras_split.segment import draws_nothing
 
 _FORGETFUL = (
     keras.layers.SpatialDropout1D,
@@ -36,6 +39,16 @@ def check_steps(model: keras.Model) -> None:
             "model.outputs)`, which has the same layers, and say the rest to `compile` (losses, metrics) or in "
             f"callbacks and layers. Received: model {model.name!r} of a class that overrides {_listed(own)}."
         )
+
+
+def check_draws(model: keras.Model) -> None:
+    """Raises Refused for layers of the user's own that draw from NumPy while their graph is made."""
+    for layer in model._flatten_layers(include_self=False):
+        if type(layer).__module__.startswith("keras.") and not isinstance(layer, keras.layers.Lambda):
+            continue
+        for node in layer._inbound_nodes[:1]:
+            with draws_nothing(f"Layer {layer.name!r}"), contextlib.suppress(Exception):
+                keras.Operation.compute_output_spec(layer, *node.arguments.args, **node.arguments.kwargs)
 
 
 def check_own_optimizer(optimizer: keras.optimizers.Optimizer) -> None:

@@ -81,6 +81,7 @@ class SplitModel(BatchSteps):
         refusals.check_steps(model)
         parts = partition(model, cut, second_cut)
         refusals.check_policy(model._flatten_layers())
+        refusals.check_draws(model)
         server = server or local_server()  # Which comes up while the user's program goes on.
         placed = PlacedBody(parts, str(checkpoint_dir))
         topology = parts.topology()

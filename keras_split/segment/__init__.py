@@ -1,5 +1,6 @@
 """One party's part of a model, run for a remote caller: forward, backward, step, inference."""
 
+from keras_split.segment.draws import draws_nothing, draws_of_its_own
 from keras_split.segment.masks import call_with_masks, takes_masks
 from keras_split.segment.passed import give_logits, logits_beside
 from keras_split.segment.placement import Mirrored, Single, placement, writes_after
@@ -25,6 +26,8 @@ __all__ = [
     "apply_gradients",
     "arrived",
     "call_with_masks",
+    "draws_nothing",
+    "draws_of_its_own",
     "give_logits",
     "logits_beside",
     "placement",

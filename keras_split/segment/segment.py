@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 from keras import tree
 
+from keras_split.segment.draws import draws_of_its_own
 from keras_split.segment.masks import call_with_masks, takes_masks
 from keras_split.segment.passed import give_logits
 from keras_split.segment.placement import Mirrored, Single
@@ -96,7 +97,7 @@ class Segment:
     ) -> TracedInference:
         """Compiles inference; `outputs_only` leaves away what only losses need."""
         return TracedInference(
-            forward=lambda smashed: self._forward(signature, share_rows(smashed), training=False),
+            forward=lambda smashed: self._inferred(signature, smashed),
             describe=lambda y_pred: self._describe(y_pred, outputs_only),
             signature=signature,
             place=self._place,
@@ -132,6 +133,10 @@ class Segment:
         """What the optimizer does to the weights once training is over."""
         self.optimizer.finalize_variable_values(self.model.trainable_variables)
 
+    def _inferred(self, signature: Signature, smashed: list[Any]) -> Any:
+        with draws_of_its_own(self.model):
+            return self._forward(signature, share_rows(smashed), training=False)
+
     def _forward(self, signature: Signature, smashed: list[Any], training: bool) -> Any:
         frontier = smashed[: len(self._masks)]
         outputs = call_with_masks(self.model, frontier, self._masks, training=training)
@@ -153,8 +158,9 @@ class Segment:
             wanted = []
         with tf.GradientTape() as tape:
             tape.watch([smashed[at] for at in wanted])
-            y_pred = self._forward(signature, smashed, training=True)
-            parts = self._loss_parts(signature, flat, y_pred)
+            with draws_of_its_own(self.model):
+                y_pred = self._forward(signature, smashed, training=True)
+                parts = self._loss_parts(signature, flat, y_pred)
             total = [self.optimizer.scale_loss(each) for each in parts]
         structure, outputs, tensors = self._describe(y_pred)
         sources = [*(smashed[at] for at in wanted), *self.model.trainable_variables]

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_split.partition import Part, named_variables, partition
+from keras_split.partition import Part, flags_of, named_variables, partition, set_flags
 
 State = dict[str, np.ndarray]
 
@@ -69,7 +69,9 @@ def server_state(split) -> State:
     """All variables of the server's half, by name."""
     found = split._halves.session().inspect()
     # A body that is rebuilt from its config may order its variables anew, as the server's may have.
-    body = Part.from_config(split._halves.parts.body.to_config()).model
+    own = split._halves.parts.body
+    body = Part.from_config(own.to_config()).model
+    set_flags(body, flags_of(own.model))
     return labelled(found, split.optimizer, body)
 
 
