@@ -152,6 +152,21 @@ class BatchSteps(Persistent):
             self._observe(made.smashed, inputs)
         return outputs
 
+    def evaluated(self, inputs: Any) -> Any:
+        """Outputs as a loss reads them, for steps of the user's own."""
+        self._mode = "test"
+        try:
+            return self(inputs, training=False)
+        finally:
+            self._mode = "predict"
+
+    def evaluated_loss(self, x: Any, y: Any, y_pred: Any, sample_weight: Any) -> Any:
+        """The loss of what `evaluated` returned last."""
+        try:
+            return self._compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=False)
+        finally:
+            self._losses_override.clear()
+
     def make_train_function(self, force: bool = False) -> None:
         """Keras', with the server's errors coming out as they are."""
         # TensorFlow traces a function again that has made variables, and the first step waits for it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import types
 import warnings
 from collections.abc import Iterable
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_split.model.own_steps import RUNNABLE, is_own
 from keras_split.segment import draws_nothing
 
 _FORGETFUL = (
@@ -26,18 +28,26 @@ _OWN_AFFAIR = {
     *("get_layer", "count_params", "quantize", "get_quantization_layer_structure", "enable_lora"),
 }
 # What an optimizer of the user's own may define: how one variable is updated by its own gradient.
-_OF_ONE_VARIABLE = {"build", "update_step", "get_config", "from_config", "save_own_variables", "load_own_variables"}
+_OF_ONE_VARIABLE = {
+    "build",
+    "update_step",
+    "get_config",
+    "from_config",
+    "save_own_variables",
+    "load_own_variables",
+}
 
 
 def check_steps(model: keras.Model) -> None:
     """Raises ValueError for a model that does something else in a step than Keras' own classes."""
-    own = _overridden(model, _OWN_AFFAIR)
+    own = _overridden(model, {*_OWN_AFFAIR, *RUNNABLE})
     if own:
         raise ValueError(
-            f"{type(model).__name__} defines {_listed(own)} anew, and a split model would not run that: one "
+            f"{type(model).__name__} defines {_listed(own)} anew, and a split model cannot run that: one "
             "step is made by the client and the server together. Split a `keras.Model(model.inputs, "
             "model.outputs)`, which has the same layers, and say the rest to `compile` (losses, metrics) or in "
-            f"callbacks and layers. Received: model {model.name!r} of a class that overrides {_listed(own)}."
+            f"callbacks and layers. Of a class, {_listed(RUNNABLE)} are run. Received: model {model.name!r} of a "
+            f"class that overrides {_listed(own)}."
         )
 
 
@@ -105,14 +115,18 @@ def check_trains(whole: keras.Model) -> None:
 
 def _overridden(thing: Any, harmless: set[str]) -> list[str]:
     """Names of what a class outside of Keras, or the object itself, puts in place of what Keras defines."""
-    kinds = type(thing).__mro__
-    keras_own = [each for each in kinds if each.__module__.partition(".")[0] in ("keras", "tensorflow")]
-    defined = {name for each in keras_own for name in vars(each) if callable(getattr(each, name, None))}
-    defined |= {name for each in keras_own for name, value in vars(each).items() if isinstance(value, property)}
-    others = [vars(each) for each in kinds if each not in keras_own and each is not object]
-    others.append({name: each for name, each in vars(thing).items() if callable(each)})
-    found = {name for names in others for name in names if name in defined and name not in harmless}
-    return sorted(name for name in found if not name.startswith("__") or name == "__call__")
+    kinds = [each for each in type(thing).__mro__ if each is not object]
+    methods = (types.FunctionType, property, classmethod, staticmethod)
+    defined = {
+        name
+        for each in kinds
+        for name, value in vars(each).items()
+        if not is_own(each) and isinstance(value, methods)
+    }
+    found = {name for each in kinds if is_own(each) for name in vars(each)} - harmless
+    # What is set on the object itself runs in no other, `build` of Keras' own doing apart.
+    found |= {name for name, value in vars(thing).items() if callable(value)} - _OWN_AFFAIR
+    return sorted(name for name in found & defined if not name.startswith("__") or name == "__call__")
 
 
 def _listed(names: Iterable[str]) -> str:

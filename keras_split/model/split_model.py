@@ -23,6 +23,7 @@ from keras_split.model.connection import Connection
 from keras_split.model.decoder import Decoder, as_decoder
 from keras_split.model.fitting import fit_in_turns
 from keras_split.model.halves import Halves
+from keras_split.model.own_steps import own_steps
 from keras_split.model.ownership import Ownership
 from keras_split.model.placed_body import PlacedBody
 from keras_split.model.tail import Tail
@@ -89,6 +90,10 @@ class SplitModel(BatchSteps):
         connection = Connection(partial(server.session, timeouts), place=placed.place)
         self._begin((parts.head, parts.tail), topology, connection, built)
         self._halves.placed = placed
+        # Of a class of the user's own; Keras tells of them among the others.
+        self._given_metrics = list(model._metrics)
+        for name, method in own_steps(model, self).items():
+            setattr(self, name, method)
 
     def _begin(
         self,

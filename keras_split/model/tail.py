@@ -9,7 +9,14 @@ import tensorflow as tf
 from keras import tree
 
 from keras_split.partition import Part
-from keras_split.segment import call_with_masks, draws_of_its_own, give_logits, logits_beside, share_rows, takes_masks
+from keras_split.segment import (
+    call_with_masks,
+    draws_of_its_own,
+    give_logits,
+    logits_beside,
+    share_rows,
+    takes_masks,
+)
 
 
 class Tail:

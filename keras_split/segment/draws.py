@@ -19,7 +19,13 @@ from tensorflow.python.ops.handle_data_util import get_resource_handle_data
 
 from keras_split.errors import Refused
 
-_OF_A_STATE = {"NonDeterministicInts", "RngReadAndSkip", "RngSkip", "StatefulUniform", "StatefulUniformInt"} | {
+_OF_A_STATE = {
+    "NonDeterministicInts",
+    "RngReadAndSkip",
+    "RngSkip",
+    "StatefulUniform",
+    "StatefulUniformInt",
+} | {
     *("StatefulUniformFullInt", "StatefulStandardNormal", "StatefulStandardNormalV2"),
     *("StatefulTruncatedNormal", "StatefulRandomBinomial"),
 }
@@ -33,11 +39,12 @@ _ADVICE = (
 
 
 @contextlib.contextmanager
-def draws_of_its_own(model: keras.Model) -> Iterator[None]:
+def draws_of_its_own(model: keras.Model, others: Iterable[Any] = ()) -> Iterator[None]:
     """Refuses a graph of a part in which something else is drawn from than the part's generators.
 
     Args:
         model: The part, whose graph is made within.
+        others: Variables of generators that may be drawn from besides.
 
     Raises:
         Refused: With the layer's name.
@@ -48,7 +55,7 @@ def draws_of_its_own(model: keras.Model) -> Iterator[None]:
     graph = tf.compat.v1.get_default_graph()
     version, known = graph.version, {id(inner) for _, inner in graph.captures}
     yield
-    own = {id(handle) for each in model.variables for handle in _handles(each)}
+    own = {id(handle) for each in (*model.variables, *others) for handle in _handles(each)}
     for outer, inner in graph.captures:
         if id(inner) not in known and id(outer) not in own and _is_seed(inner):
             names = [each.name for each in inner.consumers()]

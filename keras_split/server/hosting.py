@@ -117,9 +117,7 @@ class Hosting:
             body.settle_statistics()
             set_flags(body.model, config["flags"])
             numerics = Numerics(**config["numerics"])
-            return Served(
-                config["topology"], body, numerics, Shelf(folder), self._options, placed=config
-            )
+            return Served(config["topology"], body, numerics, Shelf(folder), self._options, placed=config)
 
     def _part(self, config: dict[str, Any]) -> Part:
         with Numerics(**config["numerics"]).applied():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from keras.optimizers import SGD, Adam, AdamW, Nadam, RMSprop
+from keras.optimizers import SGD, Adam, AdamW, Muon, Nadam, RMSprop, ScheduleFreeAdamW
 from keras.optimizers.schedules import CosineDecay, ExponentialDecay
 
 from support.equality import assert_equal_training, client_state, server_state
@@ -20,6 +20,9 @@ OPTIMIZERS = {
     "adam": lambda: Adam(0.01),
     "adamw": lambda: AdamW(0.01, weight_decay=0.1),
     "nadam": lambda: Nadam(0.01),
+    # By its path in the whole model.
+    "muon_without_a_layer": lambda: Muon(0.02, exclude_layers=["mlp/high"]),
+    "averages_from_the_first_weights_on": lambda: ScheduleFreeAdamW(0.02),
     "centered_rmsprop": lambda: RMSprop(0.01, momentum=0.5, centered=True),
 }
 

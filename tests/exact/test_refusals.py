@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
-from keras.optimizers import SGD, Adam, AdamW, LossScaleOptimizer
+from keras.optimizers import SGD, Adam, AdamW, LossScaleOptimizer, MultiOptimizer, OptimizerMap
 
 import keras_split
 from keras_split import SplitError
@@ -40,11 +40,29 @@ def excluding_a_variable() -> AdamW:
     return optimizer
 
 
+class Global(SGD):
+    """Sees all gradients at once."""
+
+    def apply(self, grads, trainable_variables=None):
+        super().apply(grads, trainable_variables)
+
+
+def used() -> Adam:
+    optimizer = Adam()
+    optimizer.build([keras.Variable(np.zeros(3))])
+    optimizer.iterations.assign(7)
+    return optimizer
+
+
 OPTIMIZERS = {
     "global_clipnorm": (lambda: SGD(global_clipnorm=1.0), "norm over all gradients"),
     "loss_scale_optimizer": (lambda: LossScaleOptimizer(Adam()), "halves its scale"),
     "names_excluded_from_decay": (lambda: decaying("bias"), "not part of an optimizer's config"),
     "variables_excluded_from_decay": (excluding_a_variable, "not part of an optimizer's config"),
+    "several_optimizers": (lambda: MultiOptimizer(OptimizerMap(SGD(0.1))), "several learning rates"),
+    "used_optimizer": (used, "has been used.*counted 7 updates"),
+    "optimizer_with_a_function_as_rate": (lambda: SGD(lambda: 0.1), "function as learning rate"),
+    "optimizer_of_ones_own_that_sees_all": (Global, "Global defines `apply` anew"),
     "no_keras_optimizer": (lambda: tf.Module(), "Keras optimizer|Could not interpret"),
 }
 
@@ -59,6 +77,22 @@ def test_compile_refuses_optimizer(split, make, reason):
 def test_compile_refuses_a_loss_that_is_code(split):
     with pytest.raises(ValueError, match="A lambda has code in place of a config"):
         split.compile(optimizer="sgd", loss=lambda y, y_pred: keras.ops.mean(y - y_pred))
+
+
+class Remembering(keras.losses.Loss):
+    """A loss with a state."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = keras.Variable(1.0)
+
+    def call(self, y_true, y_pred):
+        return keras.ops.mean(y_true - y_pred) * self.weight
+
+
+def test_compile_refuses_a_loss_that_each_side_would_change_by_itself(split):
+    with pytest.raises(ValueError, match="The loss Remembering has variables"):
+        split.compile("sgd", Remembering())
 
 
 def unregistered(y_true, y_pred):

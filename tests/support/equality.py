@@ -72,6 +72,9 @@ def server_state(split) -> State:
     own = split._halves.parts.body
     body = Part.from_config(own.to_config()).model
     set_flags(body, flags_of(own.model))
+    paths = {name: each.path for name, each in named_variables(own.model).items()}
+    for name, each in named_variables(body).items():
+        each._path = paths[name]
     return labelled(found, split.optimizer, body)
 
 

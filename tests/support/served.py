@@ -35,7 +35,9 @@ def serve(
     """A body of one layer behind the cut."""
     parts = partition(_model("sgd"), "low", "high" if label_free else None)
     shelf, serving = Shelf(folder), ServingOptions(**options)
-    body = Served(parts.topology(), parts.body, Numerics.current(), shelf, serving, place, placed={} if owned else None)
+    body = Served(
+        parts.topology(), parts.body, Numerics.current(), shelf, serving, place, placed={} if owned else None
+    )
     body.settle(settings())
     return body
 
