@@ -14,8 +14,8 @@ import tensorflow as tf
 from keras_split.errors import Refused, VersionMismatch
 from keras_split.model import refusals
 from keras_split.model.connection import Connection
-from keras_split.model.settings import check_same, common_settings, same_apart_from_rate
 from keras_split.model.placed_body import PlacedBody
+from keras_split.model.settings import check_same, common_settings, same_apart_from_rate
 from keras_split.partition import Part, Partition
 from keras_split.session import Joined, Session
 from keras_split.state import Ticket
@@ -96,12 +96,12 @@ class Halves:
         if self.placed is not None:
             self.topology.update(self.placed.parts.topology())
         if self._keeps_settings():
-            check_same(settings, self._connection.joined().settings or {})
+            check_same(settings or {}, self._connection.joined().settings or {})
         elif self._connection.is_possible:
             self._connection.settle(settings)
 
     def follow(self, model: keras.Model, *, trains: bool = False) -> None:
-        """Has the server's next graph see all that the client's next graph sees of what the user has changed.
+        """Has the server's next graph see what the user has changed, as the client's next one does.
 
         Args:
             model: The client's, whose graph is made.
@@ -119,8 +119,8 @@ class Halves:
             if self.placed.has_other_options() or not same_apart_from_rate(settings, self._settings):
                 if _has_trained(model):
                     raise ValueError(
-                        "Options of the optimizer, of a loss, or of a layer on the server's side have changed "
-                        "since `compile`. Keras would take them for new batch shapes and go on with the old "
+                        "Options of the optimizer, of a loss, or of a layer on the server's side have "
+                        "changed since `compile`. Keras would take them for new batch shapes and go on with the old "
                         "ones for others. Call `compile` again, with a new optimizer."
                     )
                 self.settle(settings)

@@ -19,8 +19,8 @@ from keras_split.segment import draws_of_its_own
 RUNNABLE = ("train_step", "test_step", "predict_step", "compute_metrics", "reset_metrics")
 _ADVICE = (
     "The steps of a class of your own run on the client. They may call `super()`, `self(x)` and "
-    "`self.compute_loss` for evaluation, and use attributes and metrics of your own. What else they need of the "
-    "model say in layers, in the loss, or in callbacks."
+    "`self.compute_loss` for evaluation, and use attributes and metrics of your own. What else they need of "
+    "the model say in layers, in the loss, or in callbacks."
 )
 
 
@@ -38,7 +38,7 @@ def own_steps(model: keras.Model, split: Any) -> dict[str, Callable[..., Any]]:
     kind: type = _Steps
     for each in reversed(kinds):
         kind = _moved(each, kind)
-    steps = kind.__new__(kind)
+    steps: Any = object.__new__(kind)
     object.__setattr__(steps, "_given", model)
     object.__setattr__(steps, "_split", split)
     overridden = [name for name in RUNNABLE if any(name in vars(each) for each in kinds)]
@@ -113,8 +113,8 @@ class _Steps:
         if name in vars(self._given) and name not in vars(keras.Model()):
             return getattr(self._given, name)
         raise ValueError(
-            f"A step of {type(self._given).__name__} uses `self.{name}`, which is another in a split model than "
-            f"in the whole one. {_ADVICE} Received: self.{name}."
+            f"A step of {type(self._given).__name__} uses `self.{name}`, which is another in a split model "
+            f"than in the whole one. {_ADVICE} Received: self.{name}."
         )
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -139,8 +139,8 @@ def _of(value: Any, kind: type, moved: type, name: str) -> Any:
     if not isinstance(value, types.FunctionType):
         if callable(value) and name in RUNNABLE:
             raise ValueError(
-                f"`{name}` of {kind.__name__} is no plain function, and a split model cannot run it. Leave its "
-                f"decorators out. Received: {name}={type(value).__name__}."
+                f"`{name}` of {kind.__name__} is no plain function, and a split model cannot run it. Leave "
+                f"its decorators out. Received: {name}={type(value).__name__}."
             )
         return value
     cells = tuple(types.CellType(moved) if _holds(each, kind) else each for each in value.__closure__ or ())

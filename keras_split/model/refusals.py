@@ -45,9 +45,9 @@ def check_steps(model: keras.Model) -> None:
         raise ValueError(
             f"{type(model).__name__} defines {_listed(own)} anew, and a split model cannot run that: one "
             "step is made by the client and the server together. Split a `keras.Model(model.inputs, "
-            "model.outputs)`, which has the same layers, and say the rest to `compile` (losses, metrics) or in "
-            f"callbacks and layers. Of a class, {_listed(RUNNABLE)} are run. Received: model {model.name!r} of a "
-            f"class that overrides {_listed(own)}."
+            "model.outputs)`, which has the same layers, and say the rest to `compile` (losses, metrics) or "
+            f"in callbacks and layers. Of a class, {_listed(RUNNABLE)} are run. Received: model "
+            f"{model.name!r} of a class that overrides {_listed(own)}."
         )
 
 
@@ -97,9 +97,10 @@ def check_losses(losses: Any) -> None:
         kept = [name for name, each in getattr(loss, "__dict__", {}).items() if _is_variable(each)]
         if kept:
             raise ValueError(
-                f"The loss {type(loss).__name__} has variables ({_listed(kept)}). Both sides compute the loss, and "
-                "each would change its own. Make them weights of a layer, or cut again behind the server's part "
-                f"(`second_cut`), by which the loss is computed here only. Received: loss={type(loss).__name__}."
+                f"The loss {type(loss).__name__} has variables ({_listed(kept)}). Both sides compute the "
+                "loss, and each would change its own. Make them weights of a layer, or cut again behind the "
+                f"server's part (`second_cut`), by which the loss is computed here only. Received: "
+                f"loss={type(loss).__name__}."
             )
 
 
@@ -107,9 +108,9 @@ def check_trains(whole: keras.Model) -> None:
     """Raises ValueError where no variable of a model is trained."""
     if not whole.trainable_variables:
         raise ValueError(
-            "Nothing of this model is trained: it, or each of its layers, has `trainable=False`. A layer in a "
-            "frozen model is frozen as well. Set `trainable` to True where it is to learn, and call `compile` "
-            f"again. Received: model {whole.name!r} without a trainable variable."
+            "Nothing of this model is trained: it, or each of its layers, has `trainable=False`. A layer in "
+            "a frozen model is frozen as well. Set `trainable` to True where it is to learn, and call "
+            f"`compile` again. Received: model {whole.name!r} without a trainable variable."
         )
 
 

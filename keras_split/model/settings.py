@@ -43,7 +43,7 @@ def check_same(own: dict[str, Any], server: dict[str, Any]) -> None:
 
 
 def same_apart_from_rate(one: dict[str, Any] | None, other: dict[str, Any] | None) -> bool:
-    """Whether two settings are the same, but for a learning rate that is a number and travels with each step."""
+    """Whether two settings are the same but for a number as learning rate, which travels with steps."""
     return _without_rate(one) == _without_rate(other)
 
 

@@ -32,9 +32,9 @@ _OF_A_STATE = {
 # Of Keras' generators, and of TensorFlow's.
 _SEED_SIZES = (2, 3)
 _ADVICE = (
-    "Each side of a cut would draw something else than the whole model. Keep a `keras.random.SeedGenerator` in "
-    "the layer, `self.generator = keras.random.SeedGenerator(seed)`, and pass `seed=self.generator` to the "
-    "functions of `keras.random`."
+    "Each side of a cut would draw something else than the whole model. Keep a `keras.random.SeedGenerator` "
+    "in the layer, `self.generator = keras.random.SeedGenerator(seed)`, and pass `seed=self.generator` to "
+    "the functions of `keras.random`."
 )
 
 
@@ -60,8 +60,8 @@ def draws_of_its_own(model: keras.Model, others: Iterable[Any] = ()) -> Iterator
         if id(inner) not in known and id(outer) not in own and _is_seed(inner):
             names = [each.name for each in inner.consumers()]
             raise Refused(
-                f"{_somewhere(model, names)} draws from a generator that is no part of the model, such as Keras' "
-                f"global one. {_ADVICE}"
+                f"{_somewhere(model, names)} draws from a generator that is no part of the model, such as "
+                f"Keras' global one. {_ADVICE}"
             )
     for name, kind in _operations(graph, version):
         raise Refused(f"{_somewhere(model, [name])} draws by TensorFlow's {kind}. {_ADVICE}")
@@ -81,14 +81,14 @@ def draws_nothing(what: str) -> Iterator[None]:
     yield
     if _state() != before:
         raise Refused(
-            f"{what} draws from NumPy's or Python's generator while its graph is made, so that one draw stays "
-            f"in the graph for ever. {_ADVICE}"
+            f"{what} draws from NumPy's or Python's generator while its graph is made, so that one draw "
+            f"stays in the graph for ever. {_ADVICE}"
         )
 
 
 def _state() -> tuple[Any, ...]:
-    kind, key, place, *rest = np.random.get_state()  # noqa: NPY002
-    return random.getstate(), kind, key.tobytes(), place, rest
+    kind, key, *rest = np.random.get_state()
+    return random.getstate(), kind, np.asarray(key).tobytes(), rest
 
 
 def _handles(variable: Any) -> Iterator[Any]:

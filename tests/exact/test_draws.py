@@ -7,7 +7,7 @@ import pytest
 from keras import layers
 
 import keras_split
-from keras_split import Refused
+from keras_split.errors import Refused
 from support.drawing import Drawing, noisy, noisy_loss
 from support.models import CLASSES, mlp_case
 from support.pairs import assert_trains_as_whole
@@ -16,7 +16,7 @@ CASE = mlp_case("low")
 
 
 def network(low: keras.layers.Layer | None = None, high: keras.layers.Layer | None = None) -> keras.Model:
-    inner = [each for each in (low, layers.Dense(8, name="low"), high) if each is not None]
+    inner = [each for each in (low, layers.Dense(8, activation="tanh", name="low"), high) if each is not None]
     return keras.Sequential(
         [keras.Input((6,)), *inner, layers.Dense(CLASSES, activation="softmax", name="classes")]
     )

@@ -21,7 +21,7 @@ OPTIMIZERS = {
     "adamw": lambda: AdamW(0.01, weight_decay=0.1),
     "nadam": lambda: Nadam(0.01),
     # By its path in the whole model.
-    "muon_without_a_layer": lambda: Muon(0.02, exclude_layers=["mlp/high"]),
+    "muon_without_a_layer": lambda: Muon(0.02, exclude_layers=[r"sequential(_\d+)?/high/"]),
     "averages_from_the_first_weights_on": lambda: ScheduleFreeAdamW(0.02),
     "centered_rmsprop": lambda: RMSprop(0.01, momentum=0.5, centered=True),
 }

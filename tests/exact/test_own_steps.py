@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import keras_split
-from keras_split import Refused
+from keras_split.errors import Refused
 from support.models import mlp, mlp_case
 from support.pairs import assert_trains_as_whole
 
