@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_split.errors import Refused, VersionMismatch
+from keras_split.errors import Refused, SettingsRefused, VersionMismatch
 from keras_split.model import refusals
 from keras_split.model.connection import Connection
 from keras_split.model.placed_body import PlacedBody
@@ -109,19 +109,26 @@ class Halves:
 
         Raises:
             ValueError: What was changed takes effect with the next `compile` only.
+            SettingsRefused: It is not this client's to change.
         """
-        if self.placed is None:
-            return
-        if trains:
-            refusals.check_trains(self.placed.parts.whole)
         with tf.init_scope():
             settings = self._exchanged(model)
-            if self.placed.has_other_options() or not same_apart_from_rate(settings, self._settings):
+            changed = not same_apart_from_rate(settings, self._settings)
+            if self.placed is None:
+                if changed:
+                    raise SettingsRefused(
+                        "Options of the optimizer or of a loss have changed since `compile`, and the "
+                        "server's hold. Leave them as they are, or have the server's changed."
+                    )
+                return
+            if trains:
+                refusals.check_trains(self.placed.parts.whole)
+            if self.placed.has_other_options() or changed:
                 if _has_trained(model):
                     raise ValueError(
                         "Options of the optimizer, of a loss, or of a layer on the server's side have "
-                        "changed since `compile`. Keras would take them for new batch shapes and go on with the old "
-                        "ones for others. Call `compile` again, with a new optimizer."
+                        "changed since `compile`. Keras would take them for new batch shapes and go on "
+                        "with the old ones for others. Call `compile` again, with a new optimizer."
                     )
                 self.settle(settings)
             self._connection.tell()

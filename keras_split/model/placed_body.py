@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_split.model.connection import modules_of_own_objects
 from keras_split.numerics import Numerics
-from keras_split.partition import Partition, flags_of, named_variables, without_flags
+from keras_split.partition import Partition, flags_of, named_layers, named_variables, without_flags
 from keras_split.session import Session
 from keras_split.state import bits, read, write
+
+_PLAIN = (bool, int, float, str, tuple, type(None))
 
 
 class PlacedBody:
@@ -30,12 +33,15 @@ class PlacedBody:
     def __init__(self, parts: Partition, folder: str):
         self.parts = parts
         self._folder = folder
+        self._layers = _layers(parts.whole)
+        self._untold = _attributes(parts.body.model)
         self._told: dict[str, Any] = {}
         # Tensors share the variables' memory until these change, so that nothing is copied for nothing.
         self._values: dict[str, Any] = {}
 
     def place(self, session: Session) -> None:
         """Tells a server of its owner all that it does not know yet; the first time, everything."""
+        self._check()
         own = self._variables()
         changed = {name: each for name, each in own.items() if not self._is_known(name, each)}
         told = self._describe()
@@ -46,6 +52,7 @@ class PlacedBody:
 
     def has_other_options(self) -> bool:
         """Whether layers are no more what the server was told, apart from values and flags."""
+        self._check()
         return bool(self._told) and _options(self._describe()) != _options(self._told)
 
     def has_other_values(self) -> bool:
@@ -62,6 +69,29 @@ class PlacedBody:
         """What has been set here until now is of no meaning to a server that has a body already."""
         if self._told:
             self._values = {name: tf.convert_to_tensor(each) for name, each in self._variables().items()}
+
+    def _check(self) -> None:
+        """Refuses what can be told to no server."""
+        if _layers(self.parts.whole) != self._layers:
+            raise ValueError(
+                "Layers were added to the model, or taken from it, since it was split. Build the SplitModel "
+                f"anew. Received: model {self.parts.whole.name!r}."
+            )
+        if self._values and set(self._values) != set(self._variables()):
+            raise ValueError(
+                "Layers of the server's part have other variables than when they were placed there (LoRA or "
+                "quantization, for instance). Call `whole_model()` before such a change, and build the "
+                f"SplitModel anew after it. Received: model {self.parts.whole.name!r}."
+            )
+        for path, now in _attributes(self.parts.body.model).items():
+            before = self._untold[path]
+            odd = [name for name in now if now[name] != before.get(name)]
+            if odd:
+                raise ValueError(
+                    f"`{odd[0]}` of layer {path!r} has changed since the model was split, and is not in its "
+                    "config, so that the server cannot know. Have `get_config` return it, or build the "
+                    f"SplitModel anew. Received: {odd[0]}={now[odd[0]]!r}."
+                )
 
     def _variables(self) -> dict[str, Any]:
         return named_variables(self.parts.body.model)
@@ -88,6 +118,20 @@ class PlacedBody:
 
 def _options(told: Mapping[str, Any]) -> Any:
     return without_flags({"topology": told["topology"], "body": told["body"]})
+
+
+def _layers(model: keras.Model) -> list[int]:
+    return [id(each) for each in model._flatten_layers()]
+
+
+def _attributes(model: keras.Model) -> dict[str, dict[str, Any]]:
+    """Plain values that layers have, and their configs do not."""
+    found = {}
+    for path, layer in named_layers(model).items():
+        told = {*layer.get_config(), "built", "trainable"}
+        names = [name for name in vars(layer) if not name.startswith("_") and name not in told]
+        found[path] = {name: vars(layer)[name] for name in names if type(vars(layer)[name]) in _PLAIN}
+    return found
 
 
 def _place(tensor: Any) -> Any:

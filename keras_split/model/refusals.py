@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import types
 import warnings
 from collections.abc import Iterable
@@ -21,6 +22,8 @@ _FORGETFUL = (
 )
 
 
+# Of Keras' own layers, those that may draw otherwise than from a generator that they keep.
+_DRAW_ELSEWHERE = (keras.layers.Lambda, keras.layers.AugMix)
 # What a class of the user's own may define anew without a step being another: how it is made, shown and kept.
 _OWN_AFFAIR = {
     *("build", "build_from_config", "get_build_config", "get_config", "from_config", "to_json", "summary"),
@@ -52,13 +55,15 @@ def check_steps(model: keras.Model) -> None:
 
 
 def check_draws(model: keras.Model) -> None:
-    """Raises Refused for layers of the user's own that draw from NumPy while their graph is made."""
+    """Raises Refused for layers that draw from NumPy or Python while their graph is made."""
     for layer in model._flatten_layers(include_self=False):
-        if type(layer).__module__.startswith("keras.") and not isinstance(layer, keras.layers.Lambda):
+        if type(layer).__module__.startswith("keras.") and not isinstance(layer, _DRAW_ELSEWHERE):
             continue
+        trains = {"training": True} if "training" in inspect.signature(layer.call).parameters else {}
         for node in layer._inbound_nodes[:1]:
+            given = {**node.arguments.kwargs, **trains}
             with draws_nothing(f"Layer {layer.name!r}"), contextlib.suppress(Exception):
-                keras.Operation.compute_output_spec(layer, *node.arguments.args, **node.arguments.kwargs)
+                keras.Operation.compute_output_spec(layer, *node.arguments.args, **given)
 
 
 def check_own_optimizer(optimizer: keras.optimizers.Optimizer) -> None:
@@ -88,6 +93,16 @@ def check_own_optimizer(optimizer: keras.optimizers.Optimizer) -> None:
             "half, and each side needs those of its own. Give a new one, such as "
             "`type(optimizer).from_config(optimizer.get_config())`, which begins anew. Received: "
             f"optimizer={optimizer.name!r}, which has counted {int(optimizer._iterations)} updates."
+        )
+
+
+def check_paths(optimizer: keras.optimizers.Optimizer) -> None:
+    """Raises ValueError for an optimizer that looks at paths which the client does not know."""
+    if getattr(optimizer, "exclude_layers", None):
+        raise ValueError(
+            "`exclude_layers` is matched with the paths of variables in the whole model, which the client of "
+            "a served model does not know. Serve a model with another optimizer. Received: "
+            f"exclude_layers={optimizer.exclude_layers!r}."
         )
 
 

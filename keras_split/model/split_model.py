@@ -197,6 +197,8 @@ class SplitModel(BatchSteps):
         optimizer = keras.optimizers.get(optimizer or kept.get("optimizer") or "rmsprop")
         refusals.check_optimizer(optimizer)
         refusals.check_own_optimizer(optimizer)
+        if self._halves.placed is None:
+            refusals.check_paths(optimizer)
         if self.tail is None:
             refusals.check_losses(loss)
         if loss is None and not kept:

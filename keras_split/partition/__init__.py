@@ -3,7 +3,7 @@
 from keras_split.partition.cuts import Cut, describe_cut, legal_cut_names, list_cuts, why_no_cut
 from keras_split.partition.flags import flags_of, set_flags, without_flags
 from keras_split.partition.frontier import Frontier, Sections
-from keras_split.partition.inventory import named_variables
+from keras_split.partition.inventory import named_layers, named_variables
 from keras_split.partition.part import Part
 from keras_split.partition.partition import Partition, partition
 
@@ -17,6 +17,7 @@ __all__ = [
     "flags_of",
     "legal_cut_names",
     "list_cuts",
+    "named_layers",
     "named_variables",
     "partition",
     "set_flags",
