@@ -213,7 +213,8 @@ class BatchSteps(Persistent):
         """Paper, Algorithm 1, line 11; Algorithm 3, line 14."""
         if head.reconstruction is not None:
             gradients = [*gradients, *head.reconstruction.own]
-        apply_gradients(self.optimizer, gradients)
+        with draws_of_its_own(self.head, (*self.variables, *self.optimizer.variables)):
+            apply_gradients(self.optimizer, gradients)
 
     def _summed(self, term: Any) -> Any:
         return self._aggregate_additional_loss(term)

@@ -79,8 +79,8 @@ class SplitModel(BatchSteps):
         server: Any = None,
         decoder: Any = None,
     ):
-        refusals.check_steps(model)
         parts = partition(model, cut, second_cut)
+        refusals.check_steps(model)
         refusals.check_policy(model._flatten_layers())
         refusals.check_draws(model)
         server = server or local_server()  # Which comes up while the user's program goes on.

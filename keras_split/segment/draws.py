@@ -127,4 +127,4 @@ def _somewhere(model: keras.Model, names: Iterable[str]) -> str:
             for candidate in (scope, scope.rpartition("_")[0]):
                 if candidate in layers:
                     return f"Layer {candidate!r}"
-    return f"A loss, a regulariser or a function in {model.name!r}"
+    return f"A loss, a regulariser, a constraint or the optimizer in {model.name!r}"

@@ -195,4 +195,5 @@ class Segment:
 
     def _apply(self, gradients: list[Any]) -> None:
         variables = self.model.trainable_variables
-        apply_gradients(self.optimizer, list(zip(gradients, variables, strict=True)))
+        with draws_of_its_own(self.model, self.optimizer.variables):
+            apply_gradients(self.optimizer, list(zip(gradients, variables, strict=True)))

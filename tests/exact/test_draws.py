@@ -5,10 +5,11 @@ from __future__ import annotations
 import keras
 import pytest
 from keras import layers
+from keras.optimizers import SGD
 
 import keras_split
 from keras_split.errors import Refused
-from support.drawing import Drawing, noisy, noisy_loss
+from support.drawing import Drawing, NoisyDescent, noisy, noisy_loss
 from support.models import CLASSES, mlp_case
 from support.pairs import assert_trains_as_whole
 
@@ -62,13 +63,17 @@ def test_a_layer_that_draws_while_its_graph_is_made_is_refused(side):
 
 
 @pytest.mark.parametrize(
-    ("high", "loss", "who"),
-    [(layers.Dense(8, activation=noisy, name="mid"), None, "Layer 'mid'"), (None, noisy_loss, "A loss")],
-    ids=["activation", "loss"],
+    ("high", "optimizer", "loss", "who"),
+    [
+        (layers.Dense(8, activation=noisy, name="mid"), SGD, None, "Layer 'mid'"),
+        (None, SGD, noisy_loss, "A loss"),
+        (None, NoisyDescent, None, "A loss.*or the optimizer"),
+    ],
+    ids=["activation", "loss", "optimizer"],
 )
-def test_functions_that_draw_are_refused_as_layers_are(high, loss, who):
+def test_functions_that_draw_are_refused_as_layers_are(high, optimizer, loss, who):
     split = keras_split.SplitModel(network(high=high), "low")
-    split.compile("sgd", loss or CASE.compiled["loss"])
+    split.compile(optimizer(), loss or CASE.compiled["loss"])
     with pytest.raises(Refused, match=f"{who}.* draws from a generator that is no part of the model"):
         CASE.fit(split)
     split.close()

@@ -58,6 +58,15 @@ def noisy(x: Any) -> Any:
 
 
 @_registered
+class NoisyDescent(keras.optimizers.SGD):
+    """An optimizer."""
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        noise = keras.random.normal(variable.shape)
+        super().update_step(gradient + noise, variable, learning_rate)
+
+
+@_registered
 def noisy_loss(y: Any, y_pred: Any) -> Any:
     """A loss."""
     return keras.losses.sparse_categorical_crossentropy(y, y_pred) * keras.random.uniform(())
