@@ -80,9 +80,10 @@ def draws_nothing(what: str) -> Iterator[None]:
     before = _state()
     yield
     if _state() != before:
+        # Keras' global generator takes its seed from Python's.
         raise Refused(
-            f"{what} draws from NumPy's or Python's generator while its graph is made, so that one draw "
-            f"stays in the graph for ever. {_ADVICE}"
+            f"{what} draws from a generator that is no part of the model: NumPy's or Python's while its "
+            f"graph is made, or Keras' global one. {_ADVICE}"
         )
 
 

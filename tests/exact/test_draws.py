@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 import pytest
 from keras import layers
 from keras.optimizers import SGD
@@ -39,12 +40,13 @@ def test_generators_of_layers_draw_on_each_side_as_in_the_whole_model():
 )
 @pytest.mark.parametrize("side", ["low", "high"])
 def test_a_layer_that_draws_from_elsewhere_is_refused_before_the_first_step(kind, side):
-    split = keras_split.SplitModel(network(**{side: Drawing(kind, name="noise")}), "low")
-    split.compile(**CASE.settings()())
+    model = network(**{side: Drawing(kind, name="noise")})
+    before = model.get_weights()
     with pytest.raises(Refused, match="Layer 'noise' draws .*SeedGenerator"):
+        split = keras_split.SplitModel(model, "low")
+        split.compile(**CASE.settings()())
         CASE.fit(split)
-    assert split.optimizer.iterations == 0
-    split.close()
+    assert all(map(np.array_equal, before, model.get_weights()))
 
 
 @pytest.mark.parametrize("side", ["low", "high"])
@@ -58,7 +60,7 @@ def test_a_layer_that_draws_in_inference_is_refused_there(side):
 @pytest.mark.parametrize("side", ["low", "high"])
 def test_a_layer_that_draws_while_its_graph_is_made_is_refused(side):
     model = network(**{side: Drawing("numpy", name="noise")})
-    with pytest.raises(Refused, match="Layer 'noise' draws from NumPy's or Python's generator"):
+    with pytest.raises(Refused, match="Layer 'noise' draws from .* NumPy's or Python's while its graph"):
         keras_split.SplitModel(model, "low")
 
 
@@ -72,8 +74,7 @@ def test_a_layer_that_draws_while_its_graph_is_made_is_refused(side):
     ids=["activation", "loss", "optimizer"],
 )
 def test_functions_that_draw_are_refused_as_layers_are(high, optimizer, loss, who):
-    split = keras_split.SplitModel(network(high=high), "low")
-    split.compile(optimizer(), loss or CASE.compiled["loss"])
     with pytest.raises(Refused, match=f"{who}.* draws from a generator that is no part of the model"):
+        split = keras_split.SplitModel(network(high=high), "low")
+        split.compile(optimizer(), loss or CASE.compiled["loss"])
         CASE.fit(split)
-    split.close()
