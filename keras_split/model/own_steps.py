@@ -59,6 +59,12 @@ def _watched(method: Callable[..., Any], model: keras.Model, split: Any) -> Call
     return run
 
 
+@functools.cache
+def _of_any_model() -> frozenset[str]:
+    # With a name, since Keras would count it among the user's otherwise.
+    return frozenset(vars(keras.Model(name="bare")))
+
+
 class _Steps:
     """What `self` and `super()` are in such methods."""
 
@@ -110,7 +116,7 @@ class _Steps:
         return self._split.evaluated_loss(x, y, y_pred, sample_weight)
 
     def __getattr__(self, name: str) -> Any:
-        if name in vars(self._given) and name not in vars(keras.Model()):
+        if name in vars(self._given) and name not in _of_any_model():
             return getattr(self._given, name)
         raise ValueError(
             f"A step of {type(self._given).__name__} uses `self.{name}`, which is another in a split model "
