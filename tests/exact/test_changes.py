@@ -111,4 +111,13 @@ def test_what_keras_would_do_by_halves_is_refused():
     split.compile(**SETTINGS())
     with pytest.raises(ValueError, match="Nothing of this model is trained"):
         CASE.fit(split)
+    given(split).get_layer("high").note = "no option"
+    with pytest.raises(ValueError, match="`note` of layer 'high' has changed.*not in its config"):
+        split.predict(CASE.x, verbose=0)
+    given(split).get_layer("high").enable_lora(2)
+    with pytest.raises(ValueError, match="have other variables than when they were placed"):
+        split.predict(CASE.x, verbose=0)
+    given(split).add(keras.layers.Dense(4))
+    with pytest.raises(ValueError, match="Layers were added to the model, or taken from it"):
+        split.predict(CASE.x, verbose=0)
     split.close()
