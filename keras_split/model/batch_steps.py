@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 from keras import tree
 
+from keras_split.errors import ProtocolError
 from keras_split.model.ahead import build_metrics
 from keras_split.model.bridge import Bridge
 from keras_split.model.decoder import Decoder, places
@@ -17,8 +18,10 @@ from keras_split.model.made import Made
 from keras_split.model.persistent import Persistent
 from keras_split.model.pulled import Pulled
 from keras_split.model.reconstruction import reconstruct
+from keras_split.model.reply import Reply
 from keras_split.model.tail import Tail, floating
-from keras_split.segment import apply_gradients, logits_beside
+from keras_split.segment import apply_gradients, innermost, logits_beside, measure
+from keras_split.session import Prepared
 
 
 class BatchSteps(Persistent):
@@ -64,11 +67,12 @@ class BatchSteps(Persistent):
         _, y, sample_weight = data
         sent = head.sent
         wanted = self._wanted(volatile)
-        reply = self._bridge.train(sent.smashed, sent.logits, y, sample_weight, **wanted)
+        reply, prepared = self._bridge.train(sent.smashed, sent.logits, y, sample_weight, **wanted)
         # Before the update, which moves what regularisers look at.
         loss = self._total_loss(data, reply.outputs, reply.loss_terms)
         with self._bridge.after(reply):
-            self._update(head, head.gradients(self.head.trainable_variables, reply.cut_gradients))
+            first = head.gradients(self.head.trainable_variables, reply.cut_gradients)
+            self._update(head, first, reply, prepared)
         return reply.outputs, loss
 
     def _label_free_step(self, data: Any, head: Pulled, volatile: Any) -> tuple[Any, Any]:
@@ -93,7 +97,7 @@ class BatchSteps(Persistent):
         with self._bridge.after(cut):
             pulls = returned[len(inputs) - len(head.kept) :]
             first = head.gradients(self.head.trainable_variables, cut.cut_gradients, pulls)
-            self._update(head, [*first, *zip(own, variables, strict=True)])
+            self._update(head, [*first, *zip(own, variables, strict=True)], cut, prepared)
         return y_pred, loss
 
     def _wanted(self, volatile: Any) -> dict[str, Any]:
@@ -186,11 +190,23 @@ class BatchSteps(Persistent):
             return Made(smashed, kept, logits_beside(smashed, frontier))
         return Made(smashed, kept, self._tail.logits(kept))
 
-    def _update(self, head: Pulled, gradients: list[tuple[Any, Any]]) -> None:
+    def _update(
+        self, head: Pulled, gradients: list[tuple[Any, Any]], reply: Reply, prepared: Prepared
+    ) -> None:
         """Paper, Algorithm 1, line 11; Algorithm 3, line 14."""
         if head.reconstruction is not None:
             gradients = [*gradients, *head.reconstruction.own]
-        apply_gradients(self.optimizer, gradients)
+        own = measure(self.optimizer, gradients, self._halves.places())
+        if own.keys() != reply.measures.keys():
+            raise ProtocolError(
+                "The server's optimizer looks at other things in the gradients than this one. Do both sides "
+                "run the same version, with the same compile settings?"
+            )
+        if not own:
+            apply_gradients(self.optimizer, gradients)
+            return
+        with self._bridge.after(self._bridge.settle(prepared, list(own.values()))):
+            apply_gradients(self.optimizer, gradients, own, reply.measures)
 
     def _summed(self, term: Any) -> Any:
         return self._aggregate_additional_loss(term)
@@ -207,7 +223,7 @@ class BatchSteps(Persistent):
     def _learning_rate(self) -> Any:
         """What travels with each update; None for schedules, which both sides follow by themselves."""
         schedule = keras.optimizers.schedules.LearningRateSchedule
-        if isinstance(self.optimizer._learning_rate, schedule):
+        if isinstance(innermost(self.optimizer)._learning_rate, schedule):
             return None
         return self.optimizer.learning_rate
 

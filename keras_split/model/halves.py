@@ -100,6 +100,10 @@ class Halves:
         found = [each for each in self._variables() if id(each) not in weights]
         return {f"seed_{at}": each for at, each in enumerate(found)}
 
+    def places(self) -> dict[int, int]:
+        """From the id of each weight of the client's to its place in the whole model."""
+        return {each: place for part in self.own for each, place in part.places().items()}
+
     def take_ticket(self) -> np.ndarray:
         """Has the server keep its half, unless it does anyway; int64 `[version, nonce]`."""
         return np.array(self._pending[0] if self._pending else self._kept(), np.int64)

@@ -29,12 +29,6 @@ def check_optimizer(optimizer: Any) -> None:
             "own gradients only. Train in float32 or mixed_bfloat16, or give a fixed "
             f"`loss_scale_factor`. Received: optimizer={optimizer.name!r}."
         )
-    if optimizer.global_clipnorm is not None:
-        raise ValueError(
-            "`global_clipnorm` clips by the norm over all gradients, of which each side has only its "
-            "own. Use `clipnorm` (per variable) or `clipvalue`. "
-            f"Received: global_clipnorm={optimizer.global_clipnorm}."
-        )
     if any(getattr(optimizer, f"_exclude_from_weight_decay{kind}", None) for kind in ("", "_pattern")):
         raise ValueError(
             "`exclude_from_weight_decay` is not part of an optimizer's config, so that the server would "

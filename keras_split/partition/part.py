@@ -38,6 +38,11 @@ class Part:
                 ranked.append(((1, self.weight_ranks[name]), variable.regularizer(variable)))
         return sorted(ranked, key=lambda each: each[0])
 
+    def places(self) -> dict[int, int]:
+        """From the id of each weight to its place in the whole model, which has optimizers see them so."""
+        variables = named_variables(self.model)
+        return {id(variables[name]): rank for name, rank in self.weight_ranks.items()}
+
     def to_config(self) -> dict[str, Any]:
         """JSON-ready; holds no values of variables."""
         return {

@@ -9,11 +9,13 @@ from keras_split.segment.rows import share_rows
 from keras_split.segment.segment import Segment, Settings
 from keras_split.segment.signature import Input, Output, Signature
 from keras_split.segment.traced import Caller, TracedInference, TracedStep
-from keras_split.segment.updates import apply_gradients
+from keras_split.segment.updates import MEASURES, Measures, apply_gradients, innermost, measure
 
 __all__ = [
+    "MEASURES",
     "Caller",
     "Input",
+    "Measures",
     "Mirrored",
     "Output",
     "Segment",
@@ -26,7 +28,9 @@ __all__ = [
     "arrived",
     "call_with_masks",
     "give_logits",
+    "innermost",
     "logits_beside",
+    "measure",
     "placement",
     "pulled_gradients",
     "release",

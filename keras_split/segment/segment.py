@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from keras import tree
 from keras_split.segment.masks import call_with_masks, takes_masks
 from keras_split.segment.passed import give_logits
 from keras_split.segment.placement import Mirrored, Single
-from keras_split.segment.pulls import pulled_gradients
+from keras_split.segment.pulls import arrived, pulled_gradients
 from keras_split.segment.reading import reads_logits
 from keras_split.segment.rows import share_rows
 from keras_split.segment.signature import Output, Signature
@@ -25,7 +25,7 @@ from keras_split.segment.traced import (
     TracedStep,
     describe,
 )
-from keras_split.segment.updates import apply_gradients
+from keras_split.segment.updates import Measures, apply_gradients, measure
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Segment:
         losses: The part's ranked add_loss() and regulariser values after a call.
         masks: For each frontier tensor, which other one is its mask, or None.
         output_names: The whole model's output names, by which losses may be given.
+        places: From the id of each weight to its place in the whole model.
         shares_labels: Whether this part ends with the model's outputs and gets the labels. If not, its
             steps ask for the gradients of its outputs (paper, section 3.6).
         place: Where to compute.
@@ -62,6 +63,7 @@ class Segment:
         losses: RankedLosses,
         masks: list[int | None],
         output_names: list[str],
+        places: Mapping[int, int],
         place: Single | Mirrored | None = None,
         *,
         shares_labels: bool = True,
@@ -72,6 +74,7 @@ class Segment:
         self.optimizer: Any = None
         self._losses = losses
         self._masks = masks
+        self._places = places
         self._place = place or Single()
         if shares_labels:
             # Passed-through outputs have other names here than in the whole model.
@@ -162,7 +165,8 @@ class Segment:
             gradients = tape.gradient(total, sources)
         else:
             graded = [tree.flatten(y_pred)[at] for at in signature.graded]
-            received = self._place.ask(respond, tensors, graded)
+            found = self._place.ask(respond, tensors, [each.dtype for each in graded])
+            received = [arrived(each, like) for each, like in zip(found, graded, strict=True)]
             gradients = pulled_gradients(tape, list(zip(graded, received, strict=True)), total, sources)
             tensors = []  # They have been sent.
         cut, own = gradients[: len(wanted)], gradients[len(wanted) :]
@@ -171,7 +175,8 @@ class Segment:
             if gradient is not None:
                 outputs.append(Output.of("cut_gradient", gradient, at))
                 tensors.append(gradient)
-        return Backward(structure, outputs, tensors, own, parts)
+        measures = measure(self.optimizer, self._with_variables(own), self._places)
+        return Backward(structure, outputs, tensors, own, measures, parts)
 
     def _loss_parts(self, signature: Signature, flat: tuple[Any, ...], y_pred: Any) -> list[Any]:
         """The summands whose gradients are this part's: the data's loss and the body's own terms.
@@ -187,6 +192,8 @@ class Segment:
         data = loss(labels, y_pred, sample_weight)
         return own if data is None else [data, *own]
 
-    def _apply(self, gradients: list[Any]) -> None:
-        variables = self.model.trainable_variables
-        apply_gradients(self.optimizer, list(zip(gradients, variables, strict=True)))
+    def _apply(self, found: Backward, theirs: Measures) -> None:
+        apply_gradients(self.optimizer, self._with_variables(found.gradients), found.measures, theirs)
+
+    def _with_variables(self, gradients: list[Any]) -> list[tuple[Any, Any]]:
+        return list(zip(gradients, self.model.trainable_variables, strict=True))

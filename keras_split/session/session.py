@@ -128,6 +128,10 @@ class Session:
         """The second half: the cut gradients, for the gradients of the body's outputs."""
         return self._steps.backward(gradients)
 
+    def settle(self, measures: Sequence[np.ndarray]) -> None:
+        """The end of a step whose optimizer looks at all gradients: what was measured of the client's."""
+        self._steps.settle(measures)
+
     def infer(self, prepared: Prepared, tensors: Sequence[np.ndarray], combine: bool) -> list[np.ndarray]:
         """One inference; `combine` allows the server to compute it together with others'."""
         return self._inference.infer(prepared, tensors, combine)
