@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_split.segment import innermost
+
 _FORGETFUL = (
     keras.layers.SpatialDropout1D,
     keras.layers.SpatialDropout2D,
@@ -23,12 +25,6 @@ def check_optimizer(optimizer: Any) -> None:
             "A split model is trained by a Keras optimizer, given as an instance or a name. "
             f"Received: optimizer={optimizer!r}."
         )
-    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-        raise ValueError(
-            "A LossScaleOptimizer halves its scale when any gradient overflows, and each side sees its "
-            "own gradients only. Train in float32 or mixed_bfloat16, or give a fixed "
-            f"`loss_scale_factor`. Received: optimizer={optimizer.name!r}."
-        )
     if any(getattr(optimizer, f"_exclude_from_weight_decay{kind}", None) for kind in ("", "_pattern")):
         raise ValueError(
             "`exclude_from_weight_decay` is not part of an optimizer's config, so that the server would "
@@ -38,10 +34,7 @@ def check_optimizer(optimizer: Any) -> None:
 
 
 def check_policy(layers: Iterable[Any]) -> None:
-    """Raises ValueError for mixed_float16, whose loss scale must be one for both sides.
-
-    And for a layer whose config does not tell its policy, so that the server would build another.
-    """
+    """Raises ValueError for a layer whose config does not tell its policy: the server would build another."""
     for layer in layers:
         if isinstance(layer, _FORGETFUL) and layer.dtype_policy.name != layer.dtype:
             raise ValueError(
@@ -49,11 +42,6 @@ def check_policy(layers: Iterable[Any]) -> None:
                 "compute in another type than the whole model's. Give the layer "
                 f"`dtype={layer.compute_dtype!r}`, or take a `Dropout` with a `noise_shape`. "
                 f"Received: layer {layer.name!r} with policy {layer.dtype_policy.name}."
-            )
-        if layer.dtype_policy.name == "mixed_float16":
-            raise ValueError(
-                "mixed_float16 needs one dynamic loss scale over both sides. Use mixed_bfloat16, "
-                f"which needs none. Received: layer {layer.name!r} with policy mixed_float16."
             )
 
 
@@ -100,7 +88,7 @@ def check_callbacks(callbacks: Iterable[Any]) -> None:
 
 def check_run(optimizer: Any, callbacks: Iterable[Any], steps_per_epoch: int | None) -> None:
     """Raises ValueError for what one of several data owners cannot do to a model that is all of theirs."""
-    if optimizer.use_ema:
+    if innermost(optimizer).use_ema:
         raise ValueError(
             "`use_ema` puts averages in place of the weights at the end of each `fit`, and in a run of "
             "several data owners others go on training from there. Serve a model with another optimizer "

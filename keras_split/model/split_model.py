@@ -84,7 +84,8 @@ class SplitModel(BatchSteps):
         open_session = partial(private_session, parts, server.session, str(checkpoint_dir), timeouts)
         topology = parts.topology()
         built = as_decoder(decoder, topology["frontier"])
-        self._begin((parts.head, parts.tail), topology, Connection(open_session), built)
+        policy = model.dtype_policy
+        self._begin((parts.head, parts.tail), topology, Connection(open_session), built, policy)
         self._halves.parts = parts
 
     def _begin(
@@ -93,12 +94,14 @@ class SplitModel(BatchSteps):
         topology: dict[str, Any],
         connection: Connection,
         decoder: Decoder | None,
+        policy: Any = None,
     ) -> None:
         """The common part of all ways to make one."""
         head, tail = parts
         refusals.check_strategy()
         # The head converts its inputs itself, as the whole model does; a cast here would round them.
-        super().__init__(name=topology["name"], autocast=False)
+        # By the policy Keras tells whether the loss is to be scaled.
+        super().__init__(name=topology["name"], autocast=False, dtype=policy)
         self._convert_input_args = False
         self._allow_non_tensor_positional_args = True
         self.supports_jit = False
@@ -195,6 +198,14 @@ class SplitModel(BatchSteps):
             # The server goes on with its own: who catches this must not train on with others.
             self.compiled = False
             raise
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """As Keras', with the optimizer as it is: `compile` may have put it into a LossScaleOptimizer."""
+        config = super().get_compile_config()
+        if config:
+            config["optimizer"] = keras.saving.serialize_keras_object(self.optimizer)
+            config["auto_scale_loss"] = False
+        return config
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Restores what `get_compile_config` wrote; the server is not asked until it is needed."""

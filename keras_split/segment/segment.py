@@ -88,6 +88,8 @@ class Segment:
                 loss=settings.loss if self._shares_labels else None,
                 loss_weights=settings.loss_weights if self._shares_labels else None,
                 jit_compile=False,
+                # Whoever compiled the whole model has said whether the loss is scaled.
+                auto_scale_loss=False,
             )
             # Who reads logits keeps TensorFlow from fusing a layer with its sigmoid.
             self._reads_logits = reads_logits(settings.loss)

@@ -19,6 +19,8 @@ from keras import ops
 # By role on the wire, in the order in which they travel.
 MEASURES = {"places": "int32", "squared_norms": "float64", "finite": "bool"}
 Measures = dict[str, Any]
+# Before all places: of a part that has no gradient.
+_NOWHERE = -1
 
 
 def innermost(optimizer: Any) -> Any:
@@ -48,8 +50,10 @@ def measure(
     if "squared_norms" in wanted:
         # As Keras' `global_norm`, whose sum follows the order of the whole model's variables.
         norms = [ops.sum(ops.square(each)) for each in _to_be_clipped(optimizer, there)]
-        found["places"] = tf.constant([places[id(variable)] for _, variable in there], tf.int32)
-        found["squared_norms"] = tf.cast(tf.stack(norms), tf.float64) if norms else tf.zeros([0], tf.float64)
+        at = [places[id(variable)] for _, variable in there]
+        # The wire has no tensor of nothing.
+        found["places"] = tf.constant(at or [_NOWHERE], tf.int32)
+        found["squared_norms"] = tf.cast(tf.stack(norms or [0.0]), tf.float64)
     if "finite" in wanted:
         # No `check_finite` of none, which Keras would not ask for.
         found["finite"] = tf.reduce_all([ops.all(ops.isfinite(each)) for each, _ in there] or [True])
@@ -116,8 +120,9 @@ def _looking_at_all(
         yield optimizer, "check_finite", lambda gradients: finite
     if "squared_norms" in own:
         inner = innermost(optimizer)
-        order = tf.argsort(tf.concat([own["places"], theirs["places"]], 0))
-        norms = tf.gather(tf.concat([own["squared_norms"], theirs["squared_norms"]], 0), order)
+        places, norms = (tf.concat([own[role], theirs[role]], 0) for role in ("places", "squared_norms"))
+        norms = tf.gather(norms, tf.argsort(places))
+        norms = norms[tf.math.count_nonzero(tf.equal(places, _NOWHERE)) :]
         yield inner, "_clip_gradients", lambda gradients: _clipped(gradients, norms, inner.global_clipnorm)
 
 

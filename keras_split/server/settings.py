@@ -26,7 +26,11 @@ def settings_of(model: keras.Model) -> str:
             f"The model {model.name!r} is not compiled, and the server's settings are the ones that "
             "hold. Call `model.compile(optimizer=..., loss=...)` before `model.save(...)`."
         )
-    config = model.get_compile_config()
+    # The optimizer as it is: Keras may have put the one that was given into a LossScaleOptimizer.
+    config = {
+        **model.get_compile_config(),
+        "optimizer": keras.saving.serialize_keras_object(model.optimizer),
+    }
     return json.dumps({name: config.get(name) for name in SHARED})
 
 

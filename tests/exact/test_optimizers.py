@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from keras.optimizers import SGD, Adam, AdamW, Nadam, RMSprop
+from keras.optimizers import SGD, Adam, AdamW, LossScaleOptimizer, Nadam, RMSprop
 from keras.optimizers.schedules import CosineDecay, ExponentialDecay
 
 from support.equality import assert_equal_training, client_state, server_state
@@ -35,6 +35,11 @@ SETTINGS = {
     "accumulation": lambda: Adam(0.05, gradient_accumulation_steps=4),
     "accumulation_with_all": lambda: AdamW(
         ExponentialDecay(0.05, 2, 0.7), gradient_accumulation_steps=2, clipnorm=0.1, use_ema=True
+    ),
+    # Of six steps, or of three accumulated ones, some are clipped and some are not.
+    "global_clipnorm": lambda: SGD(0.5, momentum=0.9, global_clipnorm=1.08),
+    "global_clipnorm_with_all": lambda: AdamW(
+        0.05, gradient_accumulation_steps=2, loss_scale_factor=1024.0, global_clipnorm=1.1, use_ema=True
     ),
     "loss_scale_factor": lambda: SGD(
         ExponentialDecay(0.1, 2, 0.7, staircase=True), momentum=0.9, loss_scale_factor=1024.0
@@ -72,8 +77,18 @@ def test_a_whole_model_that_makes_its_variables_in_the_first_step_is_no_other():
         assert_equal_training(pair.whole, pair.split, *pair.both(CASE.fit_and_use))
 
 
+FOLLOWED = {
+    "schedule": SETTINGS["exponential_decay"],
+    # Overflows, so that whether an update counts is for the other half to say.
+    "scaled": lambda: LossScaleOptimizer(
+        SGD(0.3, global_clipnorm=1.0), initial_scale=2.0**127.8, dynamic_growth_steps=2
+    ),
+}
+
+
+@pytest.mark.parametrize("make", FOLLOWED.values(), ids=FOLLOWED.keys())
 @pytest.mark.parametrize("frozen", ["low", "high"])
-def test_a_frozen_half_keeps_counting_updates(frozen):
+def test_a_frozen_half_keeps_counting_updates(frozen, make):
     def build():
         model = mlp()
         cut = model.layers.index(model.get_layer("low_drop")) + 1
@@ -82,7 +97,6 @@ def test_a_frozen_half_keeps_counting_updates(frozen):
         return model
 
     case = mlp_case(build=build)
-    make = SETTINGS["exponential_decay"]
     assert_trains_as_whole(case.build, case.cut, case.settings(make), case.fit)
 
 

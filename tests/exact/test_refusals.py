@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
-from keras.optimizers import SGD, Adam, AdamW, LossScaleOptimizer
+from keras.optimizers import Adam, AdamW
 
 import keras_split
 from keras_split import SplitError
@@ -41,8 +41,6 @@ def excluding_a_variable() -> AdamW:
 
 
 OPTIMIZERS = {
-    "global_clipnorm": (lambda: SGD(global_clipnorm=1.0), "norm over all gradients"),
-    "loss_scale_optimizer": (lambda: LossScaleOptimizer(Adam()), "halves its scale"),
     "names_excluded_from_decay": (lambda: decaying("bias"), "not part of an optimizer's config"),
     "variables_excluded_from_decay": (excluding_a_variable, "not part of an optimizer's config"),
     "no_keras_optimizer": (lambda: tf.Module(), "Keras optimizer|Could not interpret"),
@@ -82,12 +80,6 @@ def test_jit_compile_is_turned_off_with_a_warning_and_stays_exact():
 
     with pytest.warns(UserWarning, match="turned off for the client's half"):
         assert_trains_as_whole(CASE.build, CASE.cut, settings, without_xla)
-
-
-def test_mixed_float16_is_refused():
-    keras.config.set_dtype_policy("mixed_float16")
-    with pytest.raises(ValueError, match="one dynamic loss scale over both sides"):
-        keras_split.SplitModel(mlp(), CASE.cut)
 
 
 def test_a_layer_that_forgets_its_policy_is_refused():
