@@ -36,6 +36,15 @@ def small() -> keras.Model:
     return model
 
 
+def careful() -> keras.Model:
+    """`small`, with an optimizer that looks at all gradients, and clips some of them."""
+    model = small()
+    inner = keras.optimizers.Adam(0.01, global_clipnorm=4.5)
+    optimizer = keras.optimizers.LossScaleOptimizer(inner, dynamic_growth_steps=3)
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
 def scheduled() -> keras.Model:
     """`small`, with momentum and a rate that falls with each update."""
     model = small()
