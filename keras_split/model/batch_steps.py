@@ -196,7 +196,7 @@ class BatchSteps(Persistent):
         """Paper, Algorithm 1, line 11; Algorithm 3, line 14."""
         if head.reconstruction is not None:
             gradients = [*gradients, *head.reconstruction.own]
-        own = measure(self.optimizer, gradients, self._halves.places())
+        own = measure(self.optimizer, gradients, self._halves.placed())
         if own.keys() != reply.measures.keys():
             raise ProtocolError(
                 "The server's optimizer looks at other things in the gradients than this one. Do both sides "

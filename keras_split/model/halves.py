@@ -15,6 +15,7 @@ from keras_split.errors import Refused, VersionMismatch
 from keras_split.model.connection import Connection
 from keras_split.model.settings import check_same
 from keras_split.partition import Part, Partition, named_variables
+from keras_split.segment import undecayed
 from keras_split.session import Joined, Session
 from keras_split.state import Ticket, write
 from keras_split.topology import validate_settings
@@ -80,13 +81,13 @@ class Halves:
 
     def settle(self, settings: dict[str, Any]) -> None:
         """Makes compile settings those of both sides."""
-        if self.topology["second_cut"] and not self._keeps_settings():
-            # The loss is computed here, and is nobody else's business.
-            settings = {**settings, "loss": None, "loss_weights": None}
         self._settings = settings
         if self._keeps_settings():
             check_same(settings, self._connection.joined().settings or {})
         elif self._connection.is_possible:
+            if self.topology["second_cut"]:
+                # The loss is computed here, and is nobody else's business.
+                settings = {**settings, "loss": None, "loss_weights": None}
             self._connection.settle(settings)
 
     def volatile(self) -> list[tuple[Any, Any]]:
@@ -100,9 +101,22 @@ class Halves:
         found = [each for each in self._variables() if id(each) not in weights]
         return {f"seed_{at}": each for at, each in enumerate(found)}
 
-    def places(self) -> dict[int, int]:
-        """From the id of each weight of the client's to its place in the whole model."""
-        return {each: place for part in self.own for each, place in part.places().items()}
+    def placed(self) -> dict[int, Any]:
+        """The client's weights by their places in the whole model."""
+        return {place: each for part in self.own for place, each in part.placed().items()}
+
+    def undecayed(self, optimizer: Any, known: Sequence[int]) -> list[int]:
+        """Places of the whole model's weights that do not decay.
+
+        Args:
+            optimizer: Just given, or of the server's settings.
+            known: What the server or a file has told; of the server's weights nobody else can, unless the
+                whole model was given.
+        """
+        if self.parts is not None:
+            return undecayed(optimizer, dict(enumerate(self.parts.whole.weights)))
+        own = self.placed()
+        return sorted({*undecayed(optimizer, own), *(each for each in known if each not in own)})
 
     def take_ticket(self) -> np.ndarray:
         """Has the server keep its half, unless it does anyway; int64 `[version, nonce]`."""

@@ -25,12 +25,6 @@ def check_optimizer(optimizer: Any) -> None:
             "A split model is trained by a Keras optimizer, given as an instance or a name. "
             f"Received: optimizer={optimizer!r}."
         )
-    if any(getattr(optimizer, f"_exclude_from_weight_decay{kind}", None) for kind in ("", "_pattern")):
-        raise ValueError(
-            "`exclude_from_weight_decay` is not part of an optimizer's config, so that the server would "
-            "decay what the client does not. Set `weight_decay=None`, and regularise the layers that "
-            "are to decay."
-        )
 
 
 def check_policy(layers: Iterable[Any]) -> None:

@@ -27,6 +27,7 @@ from keras_split.model.ownership import Ownership
 from keras_split.model.settings import common_settings
 from keras_split.model.tail import Tail
 from keras_split.partition import Part, partition
+from keras_split.segment import leave_undecayed
 from keras_split.session import Timeouts
 
 
@@ -113,6 +114,8 @@ class SplitModel(BatchSteps):
         self._bridge = Bridge(self._halves.session)
         self._mode = "predict"
         self._ownership: Ownership | None = None
+        # Places of weights in the whole model; of the server's weights, as far as somebody has told.
+        self._undecayed: list[int] = []
         self.steps_to_pass = 0
         self.has_passed = False
         self._add_decoder(decoder)
@@ -174,7 +177,11 @@ class SplitModel(BatchSteps):
             SettingsRefused: The server's settings are others, and hold.
         """
         kept = self._halves.server_settings()
-        optimizer = keras.optimizers.get(optimizer or kept.get("optimizer") or "rmsprop")
+        known = kept.get("undecayed") or self._undecayed
+        if optimizer is None and kept:
+            optimizer = kept["optimizer"]
+            leave_undecayed(optimizer, self._halves.placed(), known)
+        optimizer = keras.optimizers.get(optimizer or "rmsprop")
         refusals.check_optimizer(optimizer)
         super().compile(
             optimizer=optimizer,
@@ -187,6 +194,7 @@ class SplitModel(BatchSteps):
             jit_compile=refusals.check_jit(jit_compile),
             auto_scale_loss=auto_scale_loss,
         )
+        self._undecayed = self._halves.undecayed(optimizer, known)
         self._settle()
         if self._ownership is not None:
             self._ownership.state.compiled()
@@ -205,11 +213,16 @@ class SplitModel(BatchSteps):
         if config:
             config["optimizer"] = keras.saving.serialize_keras_object(self.optimizer)
             config["auto_scale_loss"] = False
+            if self._undecayed:
+                config["undecayed"] = self._undecayed
         return config
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Restores what `get_compile_config` wrote; the server is not asked until it is needed."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
+        given = keras.saving.deserialize_keras_object(config)
+        self._undecayed = given.pop("undecayed", [])
+        leave_undecayed(given["optimizer"], self._halves.placed(), self._undecayed)
+        self.compile(**given)
         self._build_optimizer()
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:

@@ -38,10 +38,10 @@ class Part:
                 ranked.append(((1, self.weight_ranks[name]), variable.regularizer(variable)))
         return sorted(ranked, key=lambda each: each[0])
 
-    def places(self) -> dict[int, int]:
-        """From the id of each weight to its place in the whole model, which has optimizers see them so."""
+    def placed(self) -> dict[int, Any]:
+        """Weights by their places in the whole model, in whose order an optimizer would see them."""
         variables = named_variables(self.model)
-        return {id(variables[name]): rank for name, rank in self.weight_ranks.items()}
+        return {place: variables[name] for name, place in self.weight_ranks.items()}
 
     def to_config(self) -> dict[str, Any]:
         """JSON-ready; holds no values of variables."""

@@ -71,7 +71,7 @@ def _segment(parts: Partition, targets: Targets) -> Segment:
         parts.body.losses,
         parts.sections.frontier.masks,
         parts.output_names,
-        parts.body.places(),
+        parts.body.placed(),
         shares_labels=parts.tail is None,
     )
     # The bytes do not depend on the optimizer, unless it looks at all gradients; and this one has no slots

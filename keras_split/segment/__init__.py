@@ -9,7 +9,15 @@ from keras_split.segment.rows import share_rows
 from keras_split.segment.segment import Segment, Settings
 from keras_split.segment.signature import Input, Output, Signature
 from keras_split.segment.traced import Caller, TracedInference, TracedStep
-from keras_split.segment.updates import MEASURES, Measures, apply_gradients, innermost, measure
+from keras_split.segment.updates import (
+    MEASURES,
+    Measures,
+    apply_gradients,
+    innermost,
+    leave_undecayed,
+    measure,
+    undecayed,
+)
 
 __all__ = [
     "MEASURES",
@@ -29,6 +37,7 @@ __all__ = [
     "call_with_masks",
     "give_logits",
     "innermost",
+    "leave_undecayed",
     "logits_beside",
     "measure",
     "placement",
@@ -36,5 +45,6 @@ __all__ = [
     "release",
     "share_rows",
     "takes_masks",
+    "undecayed",
     "writes_after",
 ]

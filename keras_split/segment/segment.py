@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from keras_split.segment.traced import (
     TracedStep,
     describe,
 )
-from keras_split.segment.updates import Measures, apply_gradients, measure
+from keras_split.segment.updates import Measures, apply_gradients, leave_undecayed, measure
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,13 @@ class Settings:
         optimizer: Keras optimizer, owned by the segment from here on.
         loss: As in `keras.Model.compile`.
         loss_weights: As in `keras.Model.compile`.
+        undecayed: Places in the whole model of the weights that weight decay leaves alone.
     """
 
     optimizer: keras.optimizers.Optimizer
     loss: Any
     loss_weights: Any = None
+    undecayed: Sequence[int] = ()
 
 
 class Segment:
@@ -51,7 +53,7 @@ class Segment:
         losses: The part's ranked add_loss() and regulariser values after a call.
         masks: For each frontier tensor, which other one is its mask, or None.
         output_names: The whole model's output names, by which losses may be given.
-        places: From the id of each weight to its place in the whole model.
+        placed: Its weights by their places in the whole model.
         shares_labels: Whether this part ends with the model's outputs and gets the labels. If not, its
             steps ask for the gradients of its outputs (paper, section 3.6).
         place: Where to compute.
@@ -63,7 +65,7 @@ class Segment:
         losses: RankedLosses,
         masks: list[int | None],
         output_names: list[str],
-        places: Mapping[int, int],
+        placed: Mapping[int, Any],
         place: Single | Mirrored | None = None,
         *,
         shares_labels: bool = True,
@@ -74,7 +76,7 @@ class Segment:
         self.optimizer: Any = None
         self._losses = losses
         self._masks = masks
-        self._places = places
+        self._placed = placed
         self._place = place or Single()
         if shares_labels:
             # Passed-through outputs have other names here than in the whole model.
@@ -94,6 +96,7 @@ class Segment:
             # Who reads logits keeps TensorFlow from fusing a layer with its sigmoid.
             self._reads_logits = reads_logits(settings.loss)
             self.optimizer = self.model.optimizer
+            leave_undecayed(self.optimizer, self._placed, settings.undecayed)
             self.optimizer.build(self.model.trainable_variables)
 
     def trace_inference(
@@ -177,7 +180,7 @@ class Segment:
             if gradient is not None:
                 outputs.append(Output.of("cut_gradient", gradient, at))
                 tensors.append(gradient)
-        measures = measure(self.optimizer, self._with_variables(own), self._places)
+        measures = measure(self.optimizer, self._with_variables(own), self._placed)
         return Backward(structure, outputs, tensors, own, measures, parts)
 
     def _loss_parts(self, signature: Signature, flat: tuple[Any, ...], y_pred: Any) -> list[Any]:

@@ -34,15 +34,34 @@ def measured_roles(optimizer: Any) -> tuple[str, ...]:
     return (*norms, "finite") if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) else norms
 
 
-def measure(
-    optimizer: Any, gradients: Sequence[tuple[Any, Any]], places: Mapping[int, int]
-) -> dict[str, Any]:
+def undecayed(optimizer: Any, weights: Mapping[int, Any]) -> list[int]:
+    """Places of those weights that `exclude_from_weight_decay` has named, which is in no config.
+
+    Args:
+        optimizer: Keras optimizer.
+        weights: By their places in the whole model.
+    """
+    inner = innermost(optimizer)
+    if not any(getattr(inner, f"_exclude_from_weight_decay{kind}", None) for kind in ("", "_pattern")):
+        return []
+    # Of the TensorFlow variable, by whose name Keras' patterns go.
+    return [place for place, each in weights.items() if not inner._use_weight_decay(each.value)]
+
+
+def leave_undecayed(optimizer: Any, weights: Mapping[int, Any], places: Sequence[int]) -> None:
+    """Excludes a part's weights at these places from weight decay."""
+    if places:
+        found = [each for place, each in weights.items() if place in set(places)]
+        innermost(optimizer).exclude_from_weight_decay(var_list=found)
+
+
+def measure(optimizer: Any, gradients: Sequence[tuple[Any, Any]], weights: Mapping[int, Any]) -> Measures:
     """What the other side has to know of this side's gradients, by role.
 
     Args:
         optimizer: Keras optimizer.
         gradients: Pairs of a gradient, or None, and its variable.
-        places: From the id of a variable to its place in the whole model.
+        weights: This side's, by their places in the whole model.
     """
     there = [(gradient, variable) for gradient, variable in gradients if gradient is not None]
     found: Measures = {}
@@ -50,6 +69,7 @@ def measure(
     if "squared_norms" in wanted:
         # As Keras' `global_norm`, whose sum follows the order of the whole model's variables.
         norms = [ops.sum(ops.square(each)) for each in _to_be_clipped(optimizer, there)]
+        places = {id(each): place for place, each in weights.items()}
         at = [places[id(variable)] for _, variable in there]
         # The wire has no tensor of nothing.
         found["places"] = tf.constant(at or [_NOWHERE], tf.int32)

@@ -92,7 +92,7 @@ class Served:
             body.losses,
             [each["mask"] for each in topology["frontier"]],
             topology["output_names"],
-            body.places(),
+            body.placed(),
             self.place,
             shares_labels=not topology["second_cut"],
         )

@@ -9,7 +9,7 @@ import keras
 
 from keras_split.codec import read_document
 from keras_split.errors import TopologyError
-from keras_split.segment import Settings
+from keras_split.segment import Settings, undecayed
 
 # What the client needs as well, for its own half of the optimizer and for its metrics.
 SHARED = ("optimizer", "loss", "loss_weights", "metrics", "weighted_metrics")
@@ -31,7 +31,9 @@ def settings_of(model: keras.Model) -> str:
         **model.get_compile_config(),
         "optimizer": keras.saving.serialize_keras_object(model.optimizer),
     }
-    return json.dumps({name: config.get(name) for name in SHARED})
+    settings = {name: config.get(name) for name in SHARED}
+    places = undecayed(model.optimizer, dict(enumerate(model.weights)))
+    return json.dumps({**settings, "undecayed": places} if places else settings)
 
 
 def parse_settings(text: str) -> Settings:
@@ -45,7 +47,7 @@ def parse_settings(text: str) -> Settings:
         config = read_document(text, "The compile settings", finite=False)
         found: dict[str, Any] = {
             name: keras.saving.deserialize_keras_object(config.get(name))
-            for name in ("optimizer", "loss", "loss_weights")
+            for name in ("optimizer", "loss", "loss_weights", "undecayed")
         }
     except (ValueError, TypeError, KeyError, AttributeError, ImportError) as error:
         raise TopologyError(
@@ -54,4 +56,4 @@ def parse_settings(text: str) -> Settings:
             "registered with `keras.saving.register_keras_serializable`. Keras says: "
             f"{' '.join(str(error).split())[:300]}"
         ) from error
-    return Settings(found["optimizer"], found["loss"], found["loss_weights"])
+    return Settings(found["optimizer"], found["loss"], found["loss_weights"], found["undecayed"] or ())

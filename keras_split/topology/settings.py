@@ -95,7 +95,8 @@ def validate_settings(settings: Any, *, whose: str = "server") -> dict[str, Any]
     """Checks a peer's compile settings before Keras reads them.
 
     Args:
-        settings: Parsed JSON: `optimizer`, `loss`, `loss_weights`, `metrics`, `weighted_metrics`.
+        settings: Parsed JSON: `optimizer`, `loss`, `loss_weights`, `metrics`, `weighted_metrics`, and
+            `undecayed` where there is something to say.
         whose: Who sent them, for the text.
 
     Returns:
@@ -183,4 +184,5 @@ _TABLE: dict[str, Check] = {
     "loss_weights": _nested(either(null, number())),
     "metrics": _nested(_METRIC),
     "weighted_metrics": _nested(_METRIC),
+    "undecayed": list_of(integer(0, 1 << 31), 0, 1 << 13),
 }

@@ -100,6 +100,23 @@ def test_a_frozen_half_keeps_counting_updates(frozen, make):
     assert_trains_as_whole(case.build, case.cut, case.settings(make), case.fit)
 
 
+def decaying(model):
+    """An optimizer that lets biases and some other weights of a model be."""
+    optimizer = AdamW(0.05, weight_decay=0.5)
+    lasting = [model.get_layer(name).kernel for name in ("low", "classes")]
+    optimizer.exclude_from_weight_decay(var_list=lasting, var_names=["bias"])
+    return optimizer
+
+
+@pytest.mark.parametrize("second_cut", [None, "high_drop"])
+def test_what_is_excluded_from_weight_decay_is_on_both_sides(second_cut):
+    with paired_models(CASE.build, CASE.cut, second_cut) as pair:
+        pair.whole.compile(**CASE.settings(lambda: decaying(pair.whole))())
+        # Of the model that was given, as whoever splits it has it.
+        pair.split.compile(**CASE.settings(lambda: decaying(pair.split._halves.parts.whole))())
+        assert_equal_training(pair.whole, pair.split, *pair.both(CASE.fit))
+
+
 def test_training_goes_on_where_it_stopped():
     def twice(model):
         return CASE.fit(model), CASE.fit(model, initial_epoch=2, epochs=3)

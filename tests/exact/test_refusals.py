@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
-from keras.optimizers import Adam, AdamW
+from keras.optimizers import Adam
 
 import keras_split
 from keras_split import SplitError
@@ -28,21 +28,7 @@ def split():
     model.close()
 
 
-def decaying(*names: str) -> AdamW:
-    optimizer = AdamW(weight_decay=0.1)
-    optimizer.exclude_from_weight_decay(var_names=list(names))
-    return optimizer
-
-
-def excluding_a_variable() -> AdamW:
-    optimizer = AdamW(weight_decay=0.1)
-    optimizer.exclude_from_weight_decay(var_list=[keras.Variable(1.0)])
-    return optimizer
-
-
 OPTIMIZERS = {
-    "names_excluded_from_decay": (lambda: decaying("bias"), "not part of an optimizer's config"),
-    "variables_excluded_from_decay": (excluding_a_variable, "not part of an optimizer's config"),
     "no_keras_optimizer": (lambda: tf.Module(), "Keras optimizer|Could not interpret"),
 }
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+
+import keras
 import pytest
 
 from keras_split.errors import ConnectionLost
 from keras_split.session import Session
 from support import bodies
 from support.halves import (
+    QUICK,
     AtBatch,
     Start,
     Witness,
@@ -56,6 +60,18 @@ def test_a_client_of_a_server_trains_as_the_whole_model(client, server):
     assert {name: found[name] for name in expected} == expected
     assert whole.optimizer.dynamic_scale > whole.optimizer.initial_scale
     assert_equal(client, server, whole)
+
+
+def test_a_half_from_a_file_goes_on_with_the_same_optimizer(client, server, tmp_path):
+    train(client, 2)
+    client.save(tmp_path / "half.keras")
+    half = keras.models.load_model(tmp_path / "half.keras")
+    with contextlib.closing(half):
+        half.connect(server.address, server.credentials(), timeouts=QUICK)
+        x, y = bodies.data()
+        rest = slice(2 * bodies.BATCH, None)
+        half.fit(x[rest], y[rest], batch_size=bodies.BATCH, shuffle=False, verbose=0)
+        assert_equal(half, server)
 
 
 # A step takes some 650 bytes up and down for each of its halves, and 250 more up to settle it.

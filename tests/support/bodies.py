@@ -37,9 +37,10 @@ def small() -> keras.Model:
 
 
 def careful() -> keras.Model:
-    """`small`, with an optimizer that looks at all gradients, and clips some of them."""
+    """`small`, with an optimizer that looks at all gradients, clips some of them, and lets biases be."""
     model = small()
-    inner = keras.optimizers.Adam(0.01, global_clipnorm=4.5)
+    inner = keras.optimizers.AdamW(0.01, weight_decay=0.5, global_clipnorm=4.5)
+    inner.exclude_from_weight_decay(var_names=["bias"])
     optimizer = keras.optimizers.LossScaleOptimizer(inner, dynamic_growth_steps=3)
     model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
