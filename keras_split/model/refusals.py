@@ -69,17 +69,6 @@ def check_class_weight(fit: dict[str, Any], decoder: Any) -> None:
         )
 
 
-def check_callbacks(callbacks: Iterable[Any]) -> None:
-    """Raises ValueError for callbacks that would change one half only."""
-    for callback in callbacks:
-        if isinstance(callback, keras.callbacks.SwapEMAWeights):
-            raise ValueError(
-                "SwapEMAWeights swaps the weights of the client's half only. Use "
-                "`ema_overwrite_frequency`, or let `fit` put the averages in place at its end, as it "
-                "does on both sides."
-            )
-
-
 def check_run(optimizer: Any, callbacks: Iterable[Any], steps_per_epoch: int | None) -> None:
     """Raises ValueError for what one of several data owners cannot do to a model that is all of theirs."""
     if innermost(optimizer).use_ema:

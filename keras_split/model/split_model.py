@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 import weakref
@@ -15,6 +16,7 @@ import tensorflow as tf
 from keras_split.callbacks import Progress, Traffic
 from keras_split.local import local_server
 from keras_split.model import refusals
+from keras_split.model.averages import swap_in_both
 from keras_split.model.batch_steps import BatchSteps
 from keras_split.model.bridge import Bridge
 from keras_split.model.callback_lists import listed
@@ -238,7 +240,7 @@ class SplitModel(BatchSteps):
         given.pop("self")
         refusals.check_class_weight(given, self._decoder)
         callbacks = given.pop("callbacks", None)
-        refusals.check_callbacks(listed(callbacks))
+        self._swap_in_both(callbacks)
         self._bridge.combines = False
         alpha = self.alpha
         try:
@@ -250,6 +252,23 @@ class SplitModel(BatchSteps):
             self.alpha = alpha
             self._bridge.combines = True
             self._halves.end_calls()
+
+    @functools.wraps(keras.Model.evaluate)
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.evaluate`."""
+        given = inspect.signature(keras.Model.evaluate).bind(self, *args, **kwargs).arguments
+        self._swap_in_both(given.get("callbacks"))
+        return super().evaluate(*args, **kwargs)
+
+    @functools.wraps(keras.Model.predict)
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.predict`."""
+        given = inspect.signature(keras.Model.predict).bind(self, *args, **kwargs).arguments
+        self._swap_in_both(given.get("callbacks"))
+        return super().predict(*args, **kwargs)
+
+    def _swap_in_both(self, callbacks: Any) -> None:
+        swap_in_both(listed(callbacks), self, self._halves.session)
 
     def get_config(self) -> dict[str, Any]:
         """The head and the frontier; no address, no keys, nothing of the body."""

@@ -16,6 +16,7 @@ from keras_split.segment.updates import (
     innermost,
     leave_undecayed,
     measure,
+    swap_averages,
     undecayed,
 )
 
@@ -44,6 +45,7 @@ __all__ = [
     "pulled_gradients",
     "release",
     "share_rows",
+    "swap_averages",
     "takes_masks",
     "undecayed",
     "writes_after",

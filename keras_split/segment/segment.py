@@ -25,7 +25,7 @@ from keras_split.segment.traced import (
     TracedStep,
     describe,
 )
-from keras_split.segment.updates import Measures, apply_gradients, leave_undecayed, measure
+from keras_split.segment.updates import Measures, apply_gradients, leave_undecayed, measure, swap_averages
 
 
 @dataclass(frozen=True)
@@ -139,6 +139,16 @@ class Segment:
     def finalize(self) -> None:
         """What the optimizer does to the weights once training is over."""
         self.optimizer.finalize_variable_values(self.model.trainable_variables)
+
+    def swap_averages(self, *, keeps: bool) -> None:
+        """Has weights and their moving averages change places, as the callback `SwapEMAWeights` does.
+
+        Args:
+            keeps: The averages become what the weights are, in place of that.
+        """
+        callback = keras.callbacks.SwapEMAWeights()
+        callback.set_model(self.model)
+        swap_averages(callback, keeps=keeps)
 
     def _forward(self, signature: Signature, smashed: list[Any], training: bool) -> Any:
         frontier = smashed[: len(self._masks)]

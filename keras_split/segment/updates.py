@@ -55,6 +55,22 @@ def leave_undecayed(optimizer: Any, weights: Mapping[int, Any], places: Sequence
         innermost(optimizer).exclude_from_weight_decay(var_list=found)
 
 
+def swap_averages(callback: keras.callbacks.SwapEMAWeights, *, keeps: bool) -> None:
+    """One of the two things that Keras' callback does to the model that it has been given.
+
+    Its hooks do them at other moments on either side. And to swap rounds, so that it has to be done as there.
+
+    Args:
+        callback: With its model.
+        keeps: The averages become what the weights are, in place of changing places with them.
+    """
+    kind = type(callback)
+    if keeps:
+        kind._finalize_ema_values(callback)
+    else:
+        kind._swap_variables(callback)
+
+
 def measure(optimizer: Any, gradients: Sequence[tuple[Any, Any]], weights: Mapping[int, Any]) -> Measures:
     """What the other side has to know of this side's gradients, by role.
 

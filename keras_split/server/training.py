@@ -109,6 +109,7 @@ class Training:
             "snapshot": self._snapshot,
             "restore": self._restore,
             "finalize": self._finalize,
+            "swap": self._swap,
             "inspect": self._inspect,
             "commit": self._commit,
         }
@@ -189,6 +190,11 @@ class Training:
     def _finalize(self, message: Message) -> Reply:
         del message
         self._in_turn(self._served.segment.finalize)
+        return self._begun(), [], _nothing
+
+    def _swap(self, message: Message) -> Reply:
+        swap = message.header.swap
+        self._in_turn(lambda: self._served.swap_averages(swap.number, keeps=swap.keeps))
         return self._begun(), [], _nothing
 
     def _inspect(self, message: Message) -> Reply:

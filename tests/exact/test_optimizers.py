@@ -69,6 +69,30 @@ def test_averages_are_in_place_on_both_sides_after_fit():
                 np.testing.assert_array_equal(state[weight], average)
 
 
+@pytest.mark.parametrize(("swap_on_epoch", "second_cut"), [(False, "high_drop"), (True, None)])
+def test_averages_are_swapped_in_both_halves(swap_on_epoch, second_cut):
+    def optimizer():
+        # Skips the first steps, and so begins its averages late.
+        inner = Adam(0.05, use_ema=True, ema_momentum=0.7)
+        return LossScaleOptimizer(inner, initial_scale=2.0**127.8) if swap_on_epoch else inner
+
+    def train(model):
+        swap = keras.callbacks.SwapEMAWeights(swap_on_epoch)
+        stopping = keras.callbacks.EarlyStopping("loss", patience=9, restore_best_weights=True)
+        history = CASE.fit(model, validation_data=CASE.batches, callbacks=[swap, stopping])
+        between = keras.callbacks.SwapEMAWeights()
+        seen = model.evaluate(CASE.batches, verbose=0, callbacks=[between])
+        outputs = model.predict(CASE.batches, verbose=0, callbacks=[between])
+        return (
+            history,
+            seen,
+            outputs,
+            CASE.fit(model, callbacks=keras.callbacks.CallbackList([swap], model=model)),
+        )
+
+    assert_trains_as_whole(CASE.build, CASE.cut, CASE.settings(optimizer), train, second_cut)
+
+
 def test_a_whole_model_that_makes_its_variables_in_the_first_step_is_no_other():
     with paired_models(CASE.build, CASE.cut) as pair:
         for model in (pair.whole, pair.split):

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
-from keras.optimizers import Adam
 
 import keras_split
 from keras_split import SplitError
@@ -79,15 +78,6 @@ def test_a_layer_that_forgets_its_policy_is_refused():
     with pytest.raises(ValueError, match="without its dtype policy.*'drop'"):
         keras_split.SplitModel(build(), "low")
     keras_split.SplitModel(build(dtype="bfloat16"), "low").close()
-
-
-def test_fit_refuses_to_swap_averages_on_one_side(split):
-    split.compile(optimizer=Adam(use_ema=True), loss=CASE.compiled["loss"])
-    swap = keras.callbacks.SwapEMAWeights()
-    with pytest.raises(ValueError, match="client's half only"):
-        CASE.fit(split, callbacks=[swap])
-    with pytest.raises(ValueError, match="client's half only"):
-        CASE.fit(split, callbacks=keras.callbacks.CallbackList([swap], model=split))
 
 
 def test_export_is_refused(split, tmp_path):

@@ -11,7 +11,7 @@ import pytest
 
 from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.codec import Message
-from keras_split.errors import ProtocolError, RemoteFailure
+from keras_split.errors import ProtocolError, RemoteFailure, VersionMismatch
 from keras_split.server.served import Served
 from keras_split.server.training import Training
 from keras_split.state import read
@@ -132,6 +132,26 @@ def test_norms_that_do_not_fit_are_refused(tmp_path: Path, wrong: Message) -> No
     turn._open.abandon()
     served.engine.stop()
     assert int(served.segment.optimizer.iterations) == 0
+
+
+def test_averages_are_swapped_once_and_steps_from_before_are_refused(tmp_path: Path) -> None:
+    served = serve(tmp_path, optimizer=keras.optimizers.SGD(use_ema=True))
+    name = prepared(served)
+    late = step(served, name, number=78)
+    turn = begin(served)
+    turn._answer(step(served, name))[2]()
+    swap = Message(pb.Header(swap=pb.Swap(number=5)), [])
+    before = read(served.variables())
+    begun = turn._answer(swap)[0].begun
+    after = read(served.variables())
+    assert [each for each in before if (before[each] != after[each]).any()]
+    # As a client would say it again whose connection broke.
+    assert begin(served, begun.turn)._answer(swap)[0].begun == begun
+    assert_same_arrays(after, read(served.variables()), "server")
+    assert begun.lineage != late.header.step.lineage
+    with pytest.raises(VersionMismatch):
+        begin(served, begun.turn)._answer(late)
+    served.engine.stop()
 
 
 def test_no_step_is_computed_on_an_update_that_failed_half_way(
