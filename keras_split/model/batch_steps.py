@@ -13,7 +13,7 @@ from keras_split.errors import ProtocolError
 from keras_split.model.ahead import build_metrics
 from keras_split.model.bridge import Bridge
 from keras_split.model.decoder import Decoder, places
-from keras_split.model.labelled import Labelled
+from keras_split.model.labelled import Labelled, by_class
 from keras_split.model.made import Made
 from keras_split.model.persistent import Persistent
 from keras_split.model.pulled import Pulled
@@ -32,6 +32,7 @@ class BatchSteps(Persistent):
     _decoder: Decoder | None
     _bridge: Bridge
     _alpha: Any
+    _class_weight: dict[int, float] | None
     _mode: str
     _reconstruction_tracker: Any
     steps_to_pass: int
@@ -43,6 +44,8 @@ class BatchSteps(Persistent):
         volatile = self._halves.volatile()
         head = self._forward_head(x, y)
         y, sample_weight = head.labelled((y, sample_weight))
+        if self._class_weight is not None:
+            sample_weight = by_class(y, sample_weight, self._class_weight)
         work = self._shared_step if self._tail is None else self._label_free_step
         y_pred, loss = work((x, y, sample_weight), head, volatile)
         rows = _rows(x) if head.rows is None else head.rows.count

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_split.segment import innermost
+from keras_split.segment import innermost, looks_at_all
 
 _FORGETFUL = (
     keras.layers.SpatialDropout1D,
@@ -60,12 +60,14 @@ def check_jit(jit_compile: Any) -> bool:
     return False
 
 
-def check_class_weight(fit: dict[str, Any], decoder: Any) -> None:
-    """Raises ValueError for weights by class where rows may have none."""
-    if decoder is not None and fit.get("class_weight") is not None:
+def check_decoder(optimizer: Any, decoder: Any) -> None:
+    """Raises ValueError for an optimizer that looks at all gradients, where some are a decoder's."""
+    if decoder is not None and looks_at_all(optimizer):
         raise ValueError(
-            "`class_weight` needs a class in every row, and with a decoder rows may have none. Give a "
-            "`sample_weight` for each row. Received: class_weight with a decoder."
+            "`global_clipnorm` and a LossScaleOptimizer look at all gradients of the whole model. With a "
+            "decoder there are others, and steps in which the server takes no part. Use `clipnorm`, "
+            "`clipvalue` or a fixed `loss_scale_factor`. "
+            f"Received: optimizer={optimizer.name!r} with a decoder."
         )
 
 

@@ -118,6 +118,8 @@ class SplitModel(BatchSteps):
         self._ownership: Ownership | None = None
         # Places of weights in the whole model; of the server's weights, as far as somebody has told.
         self._undecayed: list[int] = []
+        # By class, in the steps of a model with a decoder.
+        self._class_weight: dict[int, float] | None = None
         self.steps_to_pass = 0
         self.has_passed = False
         self._add_decoder(decoder)
@@ -203,6 +205,7 @@ class SplitModel(BatchSteps):
 
     def _settle(self) -> None:
         try:
+            refusals.check_decoder(self.optimizer, self._decoder)
             self._halves.settle(common_settings(self.get_compile_config()))
         except BaseException:
             # The server goes on with its own: who catches this must not train on with others.
@@ -238,7 +241,9 @@ class SplitModel(BatchSteps):
         """
         given = inspect.signature(keras.Model.fit).bind(self, *args, **kwargs).arguments
         given.pop("self")
-        refusals.check_class_weight(given, self._decoder)
+        if self._decoder is not None:
+            # Keras would look for the class of each row, and some have none.
+            self._weigh(given.pop("class_weight", None))
         callbacks = given.pop("callbacks", None)
         self._swap_in_both(callbacks)
         self._bridge.combines = False
@@ -250,8 +255,14 @@ class SplitModel(BatchSteps):
         finally:
             # A later `fit` without SemiSupervised is plain split training, also after one that raised.
             self.alpha = alpha
+            self._weigh(None)
             self._bridge.combines = True
             self._halves.end_calls()
+
+    def _weigh(self, class_weight: dict[int, float] | None) -> None:
+        if class_weight != self._class_weight:
+            self._class_weight = class_weight
+            self.train_function = None
 
     @functools.wraps(keras.Model.evaluate)
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:

@@ -28,10 +28,9 @@ def innermost(optimizer: Any) -> Any:
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 
-def measured_roles(optimizer: Any) -> tuple[str, ...]:
-    """What an optimizer has to know of all gradients; nothing for one that takes each by itself."""
-    norms = ("places", "squared_norms") if innermost(optimizer).global_clipnorm else ()
-    return (*norms, "finite") if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) else norms
+def looks_at_all(optimizer: Any) -> bool:
+    """Whether the update of a variable depends on the gradients of others."""
+    return bool(_measured(optimizer))
 
 
 def undecayed(optimizer: Any, weights: Mapping[int, Any]) -> list[int]:
@@ -81,7 +80,7 @@ def measure(optimizer: Any, gradients: Sequence[tuple[Any, Any]], weights: Mappi
     """
     there = [(gradient, variable) for gradient, variable in gradients if gradient is not None]
     found: Measures = {}
-    wanted = measured_roles(optimizer)
+    wanted = _measured(optimizer)
     if "squared_norms" in wanted:
         # As Keras' `global_norm`, whose sum follows the order of the whole model's variables.
         norms = [ops.sum(ops.square(each)) for each in _to_be_clipped(optimizer, there)]
@@ -124,6 +123,12 @@ def apply_gradients(
             optimizer.apply([], [])
         else:
             _count(optimizer)
+
+
+def _measured(optimizer: Any) -> tuple[str, ...]:
+    """By role, what has to be known of all gradients."""
+    norms = ("places", "squared_norms") if innermost(optimizer).global_clipnorm else ()
+    return (*norms, "finite") if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) else norms
 
 
 def _count(optimizer: Any) -> None:
