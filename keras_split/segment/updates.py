@@ -127,7 +127,8 @@ def apply_gradients(
 
 def _measured(optimizer: Any) -> tuple[str, ...]:
     """By role, what has to be known of all gradients."""
-    norms = ("places", "squared_norms") if innermost(optimizer).global_clipnorm else ()
+    clips = (innermost(optimizer).global_clipnorm or 0) > 0  # As Keras, which takes others for none.
+    norms = ("places", "squared_norms") if clips else ()
     return (*norms, "finite") if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) else norms
 
 
