@@ -9,16 +9,19 @@ import keras
 import tensorflow as tf
 from keras import tree
 
+from keras_split.errors import ProtocolError
 from keras_split.model.ahead import build_metrics
 from keras_split.model.bridge import Bridge
 from keras_split.model.decoder import Decoder, places
-from keras_split.model.labelled import Labelled
+from keras_split.model.labelled import Labelled, by_class
 from keras_split.model.made import Made
 from keras_split.model.persistent import Persistent
 from keras_split.model.pulled import Pulled
 from keras_split.model.reconstruction import reconstruct
+from keras_split.model.reply import Reply
 from keras_split.model.tail import Tail, floating
-from keras_split.segment import apply_gradients, draws_of_its_own, logits_beside
+from keras_split.segment import apply_gradients, draws_of_its_own, innermost, logits_beside, measure
+from keras_split.session import Prepared
 
 
 class BatchSteps(Persistent):
@@ -29,10 +32,16 @@ class BatchSteps(Persistent):
     _decoder: Decoder | None
     _bridge: Bridge
     _alpha: Any
+    _class_weight: dict[int, float] | None
     _mode: str
     _reconstruction_tracker: Any
     steps_to_pass: int
     has_passed: bool
+
+    @property
+    def compute_dtype(self) -> str:
+        """That of the variables: layers cast for themselves, and `call` looks at variables as they are."""
+        return str(self.variable_dtype)
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """One training step (paper, Algorithm 1, lines 5 to 11; label-free, section 3.6; Algorithm 3)."""
@@ -41,6 +50,8 @@ class BatchSteps(Persistent):
         volatile = self._halves.volatile()
         head = self._forward_head(x, y)
         y, sample_weight = head.labelled((y, sample_weight))
+        if self._class_weight is not None:
+            sample_weight = by_class(y, sample_weight, self._class_weight)
         work = self._shared_step if self._tail is None else self._label_free_step
         y_pred, loss = work((x, y, sample_weight), head, volatile)
         rows = _rows(x) if head.rows is None else head.rows.count
@@ -65,11 +76,12 @@ class BatchSteps(Persistent):
         _, y, sample_weight = data
         sent = head.sent
         wanted = self._wanted(volatile)
-        reply = self._bridge.train(sent.smashed, sent.logits, y, sample_weight, **wanted)
+        reply, prepared = self._bridge.train(sent.smashed, sent.logits, y, sample_weight, **wanted)
         # Before the update, which moves what regularisers look at.
         loss = self._total_loss(data, reply.outputs, reply.loss_terms)
         with self._bridge.after(reply):
-            self._update(head, head.gradients(self.head.trainable_variables, reply.cut_gradients))
+            first = head.gradients(self.head.trainable_variables, reply.cut_gradients)
+            self._update(head, first, reply, prepared)
         return reply.outputs, loss
 
     def _label_free_step(self, data: Any, head: Pulled, volatile: Any) -> tuple[Any, Any]:
@@ -94,14 +106,14 @@ class BatchSteps(Persistent):
         with self._bridge.after(cut):
             pulls = returned[len(inputs) - len(head.kept) :]
             first = head.gradients(self.head.trainable_variables, cut.cut_gradients, pulls)
-            self._update(head, [*first, *zip(own, variables, strict=True)])
+            self._update(head, [*first, *zip(own, variables, strict=True)], cut, prepared)
         return y_pred, loss
 
     def _wanted(self, volatile: Any) -> dict[str, Any]:
         return {
             "learning_rate": self._learning_rate(),
             # With a decoder the server counts the batches that have labels.
-            "iterations": None if self._decoder is not None else self.optimizer._iterations,
+            "iterations": None if self._decoder is not None else innermost(self.optimizer)._iterations,
             "wants_cut_gradients": bool(self.head.trainable_variables),
             "volatile": volatile,
             "may_be_empty": self._decoder is not None,
@@ -209,12 +221,24 @@ class BatchSteps(Persistent):
             return Made(smashed, kept, logits_beside(smashed, frontier))
         return Made(smashed, kept, self._tail.logits(kept))
 
-    def _update(self, head: Pulled, gradients: list[tuple[Any, Any]]) -> None:
+    def _update(
+        self, head: Pulled, gradients: list[tuple[Any, Any]], reply: Reply, prepared: Prepared
+    ) -> None:
         """Paper, Algorithm 1, line 11; Algorithm 3, line 14."""
         if head.reconstruction is not None:
             gradients = [*gradients, *head.reconstruction.own]
+        own = measure(self.optimizer, gradients, self._halves.by_place())
+        if own.keys() != reply.measures.keys():
+            raise ProtocolError(
+                "The server's optimizer looks at other things in the gradients than this one. Do both sides "
+                "run the same version, with the same compile settings?"
+            )
         with draws_of_its_own(self.head, (*self.variables, *self.optimizer.variables)):
-            apply_gradients(self.optimizer, gradients)
+            if not own:
+                apply_gradients(self.optimizer, gradients)
+                return
+            with self._bridge.after(self._bridge.settle(prepared, list(own.values()))):
+                apply_gradients(self.optimizer, gradients, own, reply.measures)
 
     def _summed(self, term: Any) -> Any:
         return self._aggregate_additional_loss(term)
@@ -231,7 +255,7 @@ class BatchSteps(Persistent):
     def _learning_rate(self) -> Any:
         """What travels with each update; None for schedules, which both sides follow by themselves."""
         schedule = keras.optimizers.schedules.LearningRateSchedule
-        if isinstance(self.optimizer._learning_rate, schedule):
+        if isinstance(innermost(self.optimizer)._learning_rate, schedule):
             return None
         return self.optimizer.learning_rate
 

@@ -46,7 +46,7 @@ class Bridge:
         wants_cut_gradients: bool,
         volatile: Sequence[Any],
         may_be_empty: bool = False,
-    ) -> Reply:
+    ) -> tuple[Reply, Prepared]:
         """One step (paper, Algorithm 1, lines 6 to 10).
 
         Args:
@@ -61,6 +61,9 @@ class Bridge:
                 taken back if the step fails.
             may_be_empty: Whether there may be no row, so that nothing is exchanged and all of the reply
                 is zeros.
+
+        Returns:
+            All that the server has of it; and what to give to `settle`.
         """
         exchange = Exchange(
             "train",
@@ -72,7 +75,8 @@ class Bridge:
         prepared = self._prepare(exchange)
         sent = [*smashed, *logits.values(), *_flat(labels), *_flat(sample_weight)]
         ask = _unless_empty(_whole_step, prepared.outputs, may_be_empty)
-        return self._step(ask, sent, (learning_rate, iterations), volatile, prepared, prepared.outputs)
+        reply = self._step(ask, sent, (learning_rate, iterations), volatile, prepared, prepared.outputs)
+        return reply, prepared
 
     def forward(
         self,
@@ -97,7 +101,7 @@ class Bridge:
             may_be_empty: As in `train`.
 
         Returns:
-            The body's outputs and loss terms; and what to give to `backward`.
+            The body's outputs and loss terms; and what to give to `backward` and `settle`.
         """
         exchange = Exchange(
             "train", _specs(smashed, {}), wants_cut_gradients=wants_cut_gradients, graded=tuple(graded)
@@ -112,10 +116,19 @@ class Bridge:
 
         def step(*arrays: np.ndarray) -> list[np.ndarray]:
             if arrays and not len(arrays[0]):
-                return _zeros(prepared.cut_gradients)  # There was no first half either.
+                return _zeros(prepared.backward)  # There was no first half either.
             return self._session().backward(arrays)
 
-        return self._remote(step, list(gradients), prepared, prepared.cut_gradients)
+        return self._remote(step, list(gradients), prepared, prepared.backward)
+
+    def settle(self, prepared: Prepared, measures: Sequence[Any]) -> Reply:
+        """The end of a step whose optimizer looks at all gradients; the reply says that it counts."""
+
+        def step(*arrays: np.ndarray) -> list[np.ndarray]:
+            self._session().settle(arrays)
+            return []
+
+        return self._remote(step, list(measures), prepared, ())
 
     def infer(
         self, smashed: Sequence[Any], logits: Mapping[int, Any], mode: str, *, may_be_empty: bool = False

@@ -17,6 +17,7 @@ from keras_split.model.connection import Connection
 from keras_split.model.placed_body import PlacedBody
 from keras_split.model.settings import check_same, common_settings, same_apart_from_rate
 from keras_split.partition import Part, Partition
+from keras_split.segment import innermost, undecayed
 from keras_split.session import Joined, Session
 from keras_split.state import Ticket
 from keras_split.topology import validate_settings
@@ -98,7 +99,7 @@ class Halves:
         if self._keeps_settings():
             check_same(settings or {}, self._connection.joined().settings or {})
         elif self._connection.is_possible:
-            self._connection.settle(settings)
+            self._connection.settle(self._told(settings))
 
     def follow(self, model: keras.Model, *, trains: bool = False) -> None:
         """Has the server's next graph see what the user has changed, as the client's next one does.
@@ -113,7 +114,7 @@ class Halves:
         """
         with tf.init_scope():
             settings = self._exchanged(model)
-            changed = not same_apart_from_rate(settings, self._settings)
+            changed = not same_apart_from_rate(self._told(settings), self._told(self._settings))
             if self.placed is None:
                 if changed:
                     raise SettingsRefused(
@@ -152,6 +153,23 @@ class Halves:
         weights = {id(each) for model in self._models() for each in model.weights}
         found = [each for each in self._variables() if id(each) not in weights]
         return {f"seed_{at}": each for at, each in enumerate(found)}
+
+    def by_place(self) -> dict[int, Any]:
+        """The client's weights by their places in the whole model."""
+        return {place: each for part in self.own for place, each in part.by_place().items()}
+
+    def undecayed(self, optimizer: Any, known: Sequence[int]) -> list[int]:
+        """Places of the whole model's weights that do not decay.
+
+        Args:
+            optimizer: Just given, or of the server's settings.
+            known: What the server or a file has told; of the server's weights nobody else can, unless the
+                whole model was given.
+        """
+        if self.parts is not None:
+            return undecayed(optimizer, dict(enumerate(self.parts.whole.weights)))
+        own = self.by_place()
+        return sorted({*undecayed(optimizer, own), *(each for each in known if each not in own)})
 
     def take_ticket(self) -> np.ndarray:
         """Has the server keep its half, unless it does anyway; int64 `[version, nonce]`."""
@@ -252,8 +270,10 @@ class Halves:
     def _exchanged(self, model: keras.Model) -> dict[str, Any] | None:
         if not model.compiled:
             return None
-        settings = common_settings(model.get_compile_config())
-        if self.topology["second_cut"] and not self._keeps_settings():
+        return common_settings(model.get_compile_config())
+
+    def _told(self, settings: dict[str, Any] | None) -> dict[str, Any] | None:
+        if settings is not None and self.topology["second_cut"] and not self._keeps_settings():
             # The loss is computed here, and is nobody else's business.
             return {**settings, "loss": None, "loss_weights": None}
         return settings
@@ -263,7 +283,7 @@ class Halves:
 
 
 def _has_trained(model: keras.Model) -> bool:
-    return bool(model.compiled) and int(model.optimizer._iterations) > 0
+    return bool(model.compiled) and int(innermost(model.optimizer)._iterations) > 0
 
 
 def _bring(session: Session, ticket: Ticket, weights_only: bool) -> None:

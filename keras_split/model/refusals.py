@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from keras_split.model.own_steps import RUNNABLE, is_own
-from keras_split.segment import draws_nothing
+from keras_split.segment import draws_nothing, innermost, looks_at_all
 
 _FORGETFUL = (
     keras.layers.SpatialDropout1D,
@@ -68,13 +68,15 @@ def check_draws(model: keras.Model) -> None:
 
 def check_own_optimizer(optimizer: keras.optimizers.Optimizer) -> None:
     """Raises ValueError for optimizers that look at more than one variable at a time, or that have a past."""
-    own = _overridden(optimizer, _OF_ONE_VARIABLE)
-    if own:
-        raise ValueError(
-            f"{type(optimizer).__name__} defines {_listed(own)} anew, which sees all variables and gradients "
-            "at once, and each side has its own only. Define `build` and `update_step`. Received: "
-            f"optimizer={optimizer.name!r}."
-        )
+    for each in (optimizer, innermost(optimizer)):
+        own = _overridden(each, _OF_ONE_VARIABLE)
+        if own:
+            raise ValueError(
+                f"{type(each).__name__} defines {_listed(own)} anew, which sees all variables and gradients "
+                "at once, and each side has its own only. Define `build` and `update_step`. Received: "
+                f"optimizer={each.name!r}."
+            )
+    optimizer = innermost(optimizer)
     if isinstance(optimizer, keras.optimizers.MultiOptimizer):
         raise ValueError(
             "A MultiOptimizer has several learning rates, and one travels with a step. Split the model with "
@@ -98,11 +100,12 @@ def check_own_optimizer(optimizer: keras.optimizers.Optimizer) -> None:
 
 def check_paths(optimizer: keras.optimizers.Optimizer) -> None:
     """Raises ValueError for an optimizer that looks at paths which the client does not know."""
-    if getattr(optimizer, "exclude_layers", None):
+    patterns = getattr(innermost(optimizer), "exclude_layers", None)
+    if patterns:
         raise ValueError(
             "`exclude_layers` is matched with the paths of variables in the whole model, which the client of "
             "a served model does not know. Serve a model with another optimizer. Received: "
-            f"exclude_layers={optimizer.exclude_layers!r}."
+            f"exclude_layers={patterns!r}."
         )
 
 
@@ -160,31 +163,10 @@ def check_optimizer(optimizer: Any) -> None:
             "A split model is trained by a Keras optimizer, given as an instance or a name. "
             f"Received: optimizer={optimizer!r}."
         )
-    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-        raise ValueError(
-            "A LossScaleOptimizer halves its scale when any gradient overflows, and each side sees its "
-            "own gradients only. Train in float32 or mixed_bfloat16, or give a fixed "
-            f"`loss_scale_factor`. Received: optimizer={optimizer.name!r}."
-        )
-    if optimizer.global_clipnorm is not None:
-        raise ValueError(
-            "`global_clipnorm` clips by the norm over all gradients, of which each side has only its "
-            "own. Use `clipnorm` (per variable) or `clipvalue`. "
-            f"Received: global_clipnorm={optimizer.global_clipnorm}."
-        )
-    if any(getattr(optimizer, f"_exclude_from_weight_decay{kind}", None) for kind in ("", "_pattern")):
-        raise ValueError(
-            "`exclude_from_weight_decay` is not part of an optimizer's config, so that the server would "
-            "decay what the client does not. Set `weight_decay=None`, and regularise the layers that "
-            "are to decay."
-        )
 
 
 def check_policy(layers: Iterable[Any]) -> None:
-    """Raises ValueError for mixed_float16, whose loss scale must be one for both sides.
-
-    And for a layer whose config does not tell its policy, so that the server would build another.
-    """
+    """Raises ValueError for a layer whose config does not tell its policy: the server would build another."""
     for layer in layers:
         if isinstance(layer, _FORGETFUL) and layer.dtype_policy.name != layer.dtype:
             raise ValueError(
@@ -192,11 +174,6 @@ def check_policy(layers: Iterable[Any]) -> None:
                 "compute in another type than the whole model's. Give the layer "
                 f"`dtype={layer.compute_dtype!r}`, or take a `Dropout` with a `noise_shape`. "
                 f"Received: layer {layer.name!r} with policy {layer.dtype_policy.name}."
-            )
-        if layer.dtype_policy.name == "mixed_float16":
-            raise ValueError(
-                "mixed_float16 needs one dynamic loss scale over both sides. Use mixed_bfloat16, "
-                f"which needs none. Received: layer {layer.name!r} with policy mixed_float16."
             )
 
 
@@ -221,29 +198,20 @@ def check_jit(jit_compile: Any) -> bool:
     return False
 
 
-def check_class_weight(fit: dict[str, Any], decoder: Any) -> None:
-    """Raises ValueError for weights by class where rows may have none."""
-    if decoder is not None and fit.get("class_weight") is not None:
+def check_decoder(optimizer: Any, decoder: Any) -> None:
+    """Raises ValueError for an optimizer that looks at all gradients, where some are a decoder's."""
+    if decoder is not None and looks_at_all(optimizer):
         raise ValueError(
-            "`class_weight` needs a class in every row, and with a decoder rows may have none. Give a "
-            "`sample_weight` for each row. Received: class_weight with a decoder."
+            "`global_clipnorm` and a LossScaleOptimizer look at all gradients of the whole model. With a "
+            "decoder there are others, and steps in which the server takes no part. Use `clipnorm`, "
+            "`clipvalue` or a fixed `loss_scale_factor`. "
+            f"Received: optimizer={optimizer.name!r} with a decoder."
         )
-
-
-def check_callbacks(callbacks: Iterable[Any]) -> None:
-    """Raises ValueError for callbacks that would change one half only."""
-    for callback in callbacks:
-        if isinstance(callback, keras.callbacks.SwapEMAWeights):
-            raise ValueError(
-                "SwapEMAWeights swaps the weights of the client's half only. Use "
-                "`ema_overwrite_frequency`, or let `fit` put the averages in place at its end, as it "
-                "does on both sides."
-            )
 
 
 def check_run(optimizer: Any, callbacks: Iterable[Any], steps_per_epoch: int | None) -> None:
     """Raises ValueError for what one of several data owners cannot do to a model that is all of theirs."""
-    if optimizer.use_ema:
+    if innermost(optimizer).use_ema:
         raise ValueError(
             "`use_ema` puts averages in place of the weights at the end of each `fit`, and in a run of "
             "several data owners others go on training from there. Serve a model with another optimizer "

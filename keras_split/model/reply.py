@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 from keras import tree
 
-from keras_split.segment import Output
+from keras_split.segment import MEASURES, Measures, Output
 
 Ranked = list[tuple[tuple[int, ...], Any]]
 
@@ -22,12 +22,14 @@ class Reply:
         outputs: Nested as the whole model returns them, with logits and masks attached.
         loss_terms: The body's, with their ranks.
         cut_gradients: By the place of the frontier tensor.
+        measures: What the server has measured of its gradients, by role.
         made_by: The operation that brings all of these.
     """
 
     outputs: Any
     loss_terms: Ranked = field(default_factory=list)
     cut_gradients: dict[int, Any] = field(default_factory=dict)
+    measures: Measures = field(default_factory=Measures)
     made_by: Any = None
 
 
@@ -55,6 +57,8 @@ def read_reply(specs: Sequence[Output], structure: Any, tensors: list[Any], made
             flat[spec.index]._keras_mask = tensor
         elif spec.role == "loss_term":
             reply.loss_terms.append((spec.rank, tensor))
+        elif spec.role in MEASURES:
+            reply.measures[spec.role] = tensor
         else:
             reply.cut_gradients[spec.index] = tensor
     if flat:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 import weakref
@@ -15,6 +16,7 @@ import tensorflow as tf
 from keras_split.callbacks import Progress, Traffic
 from keras_split.local import local_server
 from keras_split.model import refusals
+from keras_split.model.averages import swap_in_both
 from keras_split.model.batch_steps import BatchSteps
 from keras_split.model.bridge import Bridge
 from keras_split.model.callback_lists import listed
@@ -28,6 +30,7 @@ from keras_split.model.ownership import Ownership
 from keras_split.model.placed_body import PlacedBody
 from keras_split.model.tail import Tail
 from keras_split.partition import Part, partition
+from keras_split.segment import leave_undecayed
 from keras_split.session import Timeouts
 
 
@@ -88,7 +91,7 @@ class SplitModel(BatchSteps):
         topology = parts.topology()
         built = as_decoder(decoder, topology["frontier"])
         connection = Connection(partial(server.session, timeouts), place=placed.place)
-        self._begin((parts.head, parts.tail), topology, connection, built)
+        self._begin((parts.head, parts.tail), topology, connection, built, model.dtype_policy)
         self._halves.placed = placed
         # Of a class of the user's own; Keras tells of them among the others.
         self._given_metrics = list(model._metrics)
@@ -101,12 +104,14 @@ class SplitModel(BatchSteps):
         topology: dict[str, Any],
         connection: Connection,
         decoder: Decoder | None,
+        policy: Any = None,
     ) -> None:
         """The common part of all ways to make one."""
         head, tail = parts
         refusals.check_strategy()
         # The head converts its inputs itself, as the whole model does; a cast here would round them.
-        super().__init__(name=topology["name"], autocast=False)
+        # By the policy Keras tells whether the loss is to be scaled.
+        super().__init__(name=topology["name"], autocast=False, dtype=policy)
         self._convert_input_args = False
         self._allow_non_tensor_positional_args = True
         self.supports_jit = False
@@ -119,6 +124,10 @@ class SplitModel(BatchSteps):
         self._mode = "predict"
         self._ownership: Ownership | None = None
         self._loss_weights: Any = None
+        # Places of weights in the whole model; of the server's weights, as far as somebody has told.
+        self._undecayed: list[int] = []
+        # By class, in the steps of a model with a decoder.
+        self._class_weight: dict[int, float] | None = None
         self.steps_to_pass = 0
         self.has_passed = False
         self._add_decoder(decoder)
@@ -194,7 +203,11 @@ class SplitModel(BatchSteps):
             SettingsRefused: The server's settings are others, and hold.
         """
         kept = self._halves.server_settings()
-        optimizer = keras.optimizers.get(optimizer or kept.get("optimizer") or "rmsprop")
+        known = kept.get("undecayed") or self._undecayed
+        if optimizer is None and kept:
+            optimizer = kept["optimizer"]
+            leave_undecayed(optimizer, self._halves.by_place(), known)
+        optimizer = keras.optimizers.get(optimizer or "rmsprop")
         refusals.check_optimizer(optimizer)
         refusals.check_own_optimizer(optimizer)
         if self._halves.placed is None:
@@ -216,21 +229,38 @@ class SplitModel(BatchSteps):
             jit_compile=refusals.check_jit(jit_compile),
             auto_scale_loss=auto_scale_loss,
         )
+        self._undecayed = self._halves.undecayed(optimizer, known)
         self._settle()
         if self._ownership is not None:
             self._ownership.state.compiled()
 
     def _settle(self) -> None:
         try:
+            refusals.check_decoder(self.optimizer, self._decoder)
             self._halves.compiled(self)
         except BaseException:
             # The server goes on with its own: who catches this must not train on with others.
             self.compiled = False
             raise
 
+    def get_compile_config(self) -> dict[str, Any]:
+        """As Keras', with the optimizer as it is: `compile` may have put it into a LossScaleOptimizer."""
+        config = super().get_compile_config()
+        if config:
+            config["optimizer"] = keras.saving.serialize_keras_object(self.optimizer)
+            config["auto_scale_loss"] = False
+            # Until the first step a user may still exclude others.
+            undecayed = self._halves.undecayed(self.optimizer, self._undecayed)
+            if undecayed:
+                config["undecayed"] = undecayed
+        return config
+
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Restores what `get_compile_config` wrote; the server is not asked until it is needed."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
+        given = keras.saving.deserialize_keras_object(config)
+        self._undecayed = given.pop("undecayed", [])
+        leave_undecayed(given["optimizer"], self._halves.by_place(), self._undecayed)
+        self.compile(**given)
         self._build_optimizer()
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:
@@ -244,9 +274,11 @@ class SplitModel(BatchSteps):
         """
         given = inspect.signature(keras.Model.fit).bind(self, *args, **kwargs).arguments
         given.pop("self")
-        refusals.check_class_weight(given, self._decoder)
+        if self._decoder is not None:
+            # Keras would look for the class of each row, and some have none.
+            self._weigh(given.pop("class_weight", None))
         callbacks = given.pop("callbacks", None)
-        refusals.check_callbacks(listed(callbacks))
+        self._swap_in_both(callbacks)
         self._bridge.combines = False
         alpha = self.alpha
         try:
@@ -256,8 +288,31 @@ class SplitModel(BatchSteps):
         finally:
             # A later `fit` without SemiSupervised is plain split training, also after one that raised.
             self.alpha = alpha
+            self._weigh(None)
             self._bridge.combines = True
             self._halves.end_calls()
+
+    def _weigh(self, class_weight: dict[int, float] | None) -> None:
+        if class_weight != self._class_weight:
+            self._class_weight = class_weight
+            self.train_function = None
+
+    @functools.wraps(keras.Model.evaluate)
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.evaluate`."""
+        given = inspect.signature(keras.Model.evaluate).bind(self, *args, **kwargs).arguments
+        self._swap_in_both(given.get("callbacks"))
+        return super().evaluate(*args, **kwargs)
+
+    @functools.wraps(keras.Model.predict)
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.predict`."""
+        given = inspect.signature(keras.Model.predict).bind(self, *args, **kwargs).arguments
+        self._swap_in_both(given.get("callbacks"))
+        return super().predict(*args, **kwargs)
+
+    def _swap_in_both(self, callbacks: Any) -> None:
+        swap_in_both(listed(callbacks), self, self._halves.session)
 
     def get_config(self) -> dict[str, Any]:
         """The head and the frontier; no address, no keys, nothing of the body."""

@@ -44,6 +44,11 @@ class Part:
             if isinstance(layer, keras.layers.Normalization):
                 layer.finalize_state()
 
+    def by_place(self) -> dict[int, Any]:
+        """Weights by their places in the whole model, in whose order an optimizer would see them."""
+        variables = named_variables(self.model)
+        return {place: variables[name] for name, place in self.weight_ranks.items()}
+
     def to_config(self) -> dict[str, Any]:
         """JSON-ready; holds no values of variables."""
         return {

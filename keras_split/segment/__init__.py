@@ -10,11 +10,23 @@ from keras_split.segment.rows import share_rows
 from keras_split.segment.segment import Segment, Settings
 from keras_split.segment.signature import Input, Output, Signature
 from keras_split.segment.traced import Caller, TracedInference, TracedStep
-from keras_split.segment.updates import apply_gradients
+from keras_split.segment.updates import (
+    MEASURES,
+    Measures,
+    apply_gradients,
+    innermost,
+    leave_undecayed,
+    looks_at_all,
+    measure,
+    swap_averages,
+    undecayed,
+)
 
 __all__ = [
+    "MEASURES",
     "Caller",
     "Input",
+    "Measures",
     "Mirrored",
     "Output",
     "Segment",
@@ -29,11 +41,17 @@ __all__ = [
     "draws_nothing",
     "draws_of_its_own",
     "give_logits",
+    "innermost",
+    "leave_undecayed",
     "logits_beside",
+    "looks_at_all",
+    "measure",
     "placement",
     "pulled_gradients",
     "release",
     "share_rows",
+    "swap_averages",
     "takes_masks",
+    "undecayed",
     "writes_after",
 ]

@@ -10,7 +10,6 @@ import tensorflow as tf
 from keras import tree
 
 from keras_split.errors import Refused
-from keras_split.segment.pulls import arrived
 
 
 class Single:
@@ -45,11 +44,10 @@ class Single:
         Args:
             respond: Gets arrays, and returns as many as are wanted.
             tensors: What to give.
-            wanted: Symbolic tensors of the shapes and dtypes that are to come.
+            wanted: Dtypes of what is to come.
         """
-        found = tf.numpy_function(respond, tensors, [each.dtype for each in wanted])
-        received = tree.flatten(found) if wanted else []
-        return [arrived(each, like) for each, like in zip(received, wanted, strict=True)]
+        found = tf.numpy_function(respond, tensors, list(wanted))
+        return tree.flatten(found) if wanted else []
 
     def hand_over(self, receive: Callable[..., None], tensors: list[Any], before: Callable[[], None]) -> None:
         """Gives a step's reply away from within its graph, before any variable is updated."""
@@ -113,7 +111,10 @@ class Mirrored:
             Refused: Always.
         """
         del respond, tensors, wanted
-        raise Refused("A label-free model is served on one device. Leave `--strategy mirrored` out.")
+        raise Refused(
+            "A label-free model, or one whose optimizer looks at all gradients (`global_clipnorm`, a "
+            "LossScaleOptimizer), is served on one device. Leave `--strategy mirrored` out."
+        )
 
     def hand_over(self, receive: Callable[..., None], tensors: list[Any], before: Callable[[], None]) -> None:
         """Only updates: each replica has a share of the reply, and they are joined after the step."""

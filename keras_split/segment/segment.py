@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from keras_split.segment.draws import draws_of_its_own
 from keras_split.segment.masks import call_with_masks, takes_masks
 from keras_split.segment.passed import give_logits
 from keras_split.segment.placement import Mirrored, Single
-from keras_split.segment.pulls import pulled_gradients
+from keras_split.segment.pulls import arrived, pulled_gradients
 from keras_split.segment.reading import reads_logits
 from keras_split.segment.rows import share_rows
 from keras_split.segment.signature import Output, Signature
@@ -26,7 +26,7 @@ from keras_split.segment.traced import (
     TracedStep,
     describe,
 )
-from keras_split.segment.updates import apply_gradients
+from keras_split.segment.updates import Measures, apply_gradients, leave_undecayed, measure, swap_averages
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,13 @@ class Settings:
         optimizer: Keras optimizer, owned by the segment from here on.
         loss: As in `keras.Model.compile`.
         loss_weights: As in `keras.Model.compile`.
+        undecayed: Places in the whole model of the weights that weight decay leaves alone.
     """
 
     optimizer: keras.optimizers.Optimizer
     loss: Any
     loss_weights: Any = None
+    undecayed: Sequence[int] = ()
 
 
 class Segment:
@@ -52,6 +54,7 @@ class Segment:
         losses: The part's ranked add_loss() and regulariser values after a call.
         masks: For each frontier tensor, which other one is its mask, or None.
         output_names: The whole model's output names, by which losses may be given.
+        placed: Its weights by their places in the whole model.
         shares_labels: Whether this part ends with the model's outputs and gets the labels. If not, its
             steps ask for the gradients of its outputs (paper, section 3.6).
         place: Where to compute.
@@ -63,6 +66,7 @@ class Segment:
         losses: RankedLosses,
         masks: list[int | None],
         output_names: list[str],
+        placed: Mapping[int, Any],
         place: Single | Mirrored | None = None,
         *,
         shares_labels: bool = True,
@@ -73,6 +77,7 @@ class Segment:
         self.optimizer: Any = None
         self._losses = losses
         self._masks = masks
+        self._placed = placed
         self._place = place or Single()
         if shares_labels:
             # Passed-through outputs have other names here than in the whole model.
@@ -86,10 +91,13 @@ class Segment:
                 loss=settings.loss if self._shares_labels else None,
                 loss_weights=settings.loss_weights if self._shares_labels else None,
                 jit_compile=False,
+                # Whoever compiled the whole model has said whether the loss is scaled.
+                auto_scale_loss=False,
             )
             # Who reads logits keeps TensorFlow from fusing a layer with its sigmoid.
             self._reads_logits = reads_logits(settings.loss)
             self.optimizer = self.model.optimizer
+            leave_undecayed(self.optimizer, self._placed, settings.undecayed)
             self.optimizer.build(self.model.trainable_variables)
 
     def trace_inference(
@@ -137,6 +145,16 @@ class Segment:
         with draws_of_its_own(self.model):
             return self._forward(signature, share_rows(smashed), training=False)
 
+    def swap_averages(self, *, keeps: bool) -> None:
+        """Has weights and their moving averages change places, as the callback `SwapEMAWeights` does.
+
+        Args:
+            keeps: The averages become what the weights are, in place of that.
+        """
+        callback = keras.callbacks.SwapEMAWeights()
+        callback.set_model(self.model)
+        swap_averages(callback, keeps=keeps)
+
     def _forward(self, signature: Signature, smashed: list[Any], training: bool) -> Any:
         frontier = smashed[: len(self._masks)]
         outputs = call_with_masks(self.model, frontier, self._masks, training=training)
@@ -168,7 +186,8 @@ class Segment:
             gradients = tape.gradient(total, sources)
         else:
             graded = [tree.flatten(y_pred)[at] for at in signature.graded]
-            received = self._place.ask(respond, tensors, graded)
+            found = self._place.ask(respond, tensors, [each.dtype for each in graded])
+            received = [arrived(each, like) for each, like in zip(found, graded, strict=True)]
             gradients = pulled_gradients(tape, list(zip(graded, received, strict=True)), total, sources)
             tensors = []  # They have been sent.
         cut, own = gradients[: len(wanted)], gradients[len(wanted) :]
@@ -177,7 +196,8 @@ class Segment:
             if gradient is not None:
                 outputs.append(Output.of("cut_gradient", gradient, at))
                 tensors.append(gradient)
-        return Backward(structure, outputs, tensors, own, parts)
+        measures = measure(self.optimizer, self._with_variables(own), self._placed)
+        return Backward(structure, outputs, tensors, own, measures, parts)
 
     def _loss_parts(self, signature: Signature, flat: tuple[Any, ...], y_pred: Any) -> list[Any]:
         """The summands whose gradients are this part's: the data's loss and the body's own terms.
@@ -193,7 +213,9 @@ class Segment:
         data = loss(labels, y_pred, sample_weight)
         return own if data is None else [data, *own]
 
-    def _apply(self, gradients: list[Any]) -> None:
-        variables = self.model.trainable_variables
+    def _apply(self, found: Backward, theirs: Measures) -> None:
         with draws_of_its_own(self.model, self.optimizer.variables):
-            apply_gradients(self.optimizer, list(zip(gradients, variables, strict=True)))
+            apply_gradients(self.optimizer, self._with_variables(found.gradients), found.measures, theirs)
+
+    def _with_variables(self, gradients: list[Any]) -> list[tuple[Any, Any]]:
+        return list(zip(gradients, self.model.trainable_variables, strict=True))

@@ -22,6 +22,7 @@ from keras_split.segment import (
     Segment,
     Settings,
     Single,
+    innermost,
     release,
 )
 from keras_split.server.engine import Engine
@@ -85,6 +86,7 @@ class Served:
         self.last_reply: Any = None
         self.run: Run | None = None
         self._committed = (0, 0)
+        self._swap = 0
         self.place = place or Single()
         self._numerics = numerics
         self._shelf = shelf
@@ -131,7 +133,7 @@ class Served:
         Raises:
             Refused: The body is not the client's own, and its counter is elsewhere.
         """
-        counter = self.segment.optimizer._iterations
+        counter = innermost(self.segment.optimizer)._iterations
         if int(tf.convert_to_tensor(counter)) == iterations:
             return
         if not self.owned:
@@ -175,6 +177,22 @@ class Served:
                 "model's need the server's `--checkpoint-dir`, and the oldest are dropped (`--keep`)."
             )
         self._load(*found, weights_only=weights_only)
+
+    def swap_averages(self, number: int, *, keeps: bool) -> None:
+        """Does what `SwapEMAWeights` does, once; to be called where nothing changes the state.
+
+        Args:
+            number: Of the request, which may come again.
+            keeps: As `Segment.swap_averages`.
+        """
+        self.engine.check()
+        if self.run is not None:
+            raise Refused("In a run of several data owners no averages are put in place.")
+        if number != self._swap:
+            self.segment.swap_averages(keeps=keeps)
+            self._swap = number
+            # Another state of the same version: a client that has not swapped must not train on with it.
+            self.turns.restored(self.turns.version, _new_lineage())
 
     def resume(self) -> bool:
         """Loads the newest snapshot, if there is one."""
@@ -269,6 +287,7 @@ class Served:
             body.losses,
             [each["mask"] for each in self.topology["frontier"]],
             self.topology["output_names"],
+            body.by_place(),
             self.place,
             shares_labels=not self.topology["second_cut"],
         )

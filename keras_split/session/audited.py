@@ -87,6 +87,11 @@ class AuditedSession(Session):
         with self._refusals("Train"):
             return super().backward(gradients)
 
+    def settle(self, measures: Sequence[np.ndarray]) -> None:
+        """The end of a step whose optimizer looks at all gradients."""
+        with self._refusals("Train"):
+            super().settle(measures)
+
     def infer(self, prepared: Prepared, tensors: Sequence[np.ndarray], combine: bool) -> list[np.ndarray]:
         """One inference."""
         with self._refusals("Infer"):

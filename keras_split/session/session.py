@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from typing import Any
 
@@ -138,6 +139,10 @@ class Session:
         """The second half: the cut gradients, for the gradients of the body's outputs."""
         return self._steps.backward(gradients)
 
+    def settle(self, measures: Sequence[np.ndarray]) -> None:
+        """The end of a step whose optimizer looks at all gradients: what was measured of the client's."""
+        self._steps.settle(measures)
+
     def infer(self, prepared: Prepared, tensors: Sequence[np.ndarray], combine: bool) -> list[np.ndarray]:
         """One inference; `combine` allows the server to compute it together with others'."""
         return self._inference.infer(prepared, tensors, combine)
@@ -166,6 +171,21 @@ class Session:
     def finalize(self) -> None:
         """What the server's optimizer does at the end of `fit`."""
         self._turn.ask(pb.Header(finalize=pb.Finalize()), "begun")
+
+    def swap_averages(self, *, keeps: bool) -> None:
+        """What `SwapEMAWeights` does to the server's half; the turn goes on until `end_turn`.
+
+        Args:
+            keeps: The averages become what the weights are, in place of changing places with them.
+        """
+        header = pb.Header(swap=pb.Swap(number=secrets.randbits(64) or 1, keeps=keeps))
+        begun = self._turn.ask(header, "begun", keeps_turn=True).header.begun
+        self._position.go_to(begun.version, begun.lineage)
+
+    @property
+    def has_turn(self) -> bool:
+        """Whether this client is in a turn."""
+        return self._turn.stream is not None
 
     def inspect(self, *, digests_only: bool = False) -> dict[str, Any]:
         """The variables of a hosted body by name, or their digests."""

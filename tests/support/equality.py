@@ -131,14 +131,15 @@ def _labels(optimizer, variables: list[Any], names: dict[int, str]) -> list[str 
     """
     twin = type(optimizer).from_config(optimizer.get_config())
     owners: dict[int, tuple[int, str]] = {}
-    add = twin.add_variable_from_reference
+    maker = getattr(twin, "inner_optimizer", twin)
+    add = maker.add_variable_from_reference
 
     def watched(reference_variable, name=None, **kwargs):
         slot = add(reference_variable, name=name, **kwargs)
         owners[id(slot)] = (id(reference_variable), name)
         return slot
 
-    twin.add_variable_from_reference = watched
+    maker.add_variable_from_reference = watched
     twin.build(variables)
     found = [owners.get(id(each)) for each in twin.variables]
     return [_label(owner, found[:at].count(None), names) for at, owner in enumerate(found)]
