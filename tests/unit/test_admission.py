@@ -12,7 +12,7 @@ from keras import layers
 
 from keras_split.errors import ConnectionLost, Refused, TopologyError
 from keras_split.numerics import Numerics
-from keras_split.partition import named_variables, partition
+from keras_split.partition import flags_of, named_variables, partition
 from keras_split.server import ServingOptions, admission
 from keras_split.server.hosting import Hosting
 from keras_split.state import read
@@ -33,6 +33,8 @@ def body_of(whole: keras.Model) -> tuple[Body, list[Any]]:
         "topology": parts.topology(),
         "body": parts.body.to_config(),
         "variables": list(variables),
+        "flags": flags_of(parts.body.model),
+        "paths": {name: each.path for name, each in variables.items()},
         "numerics": Numerics.current().to_config(),
         "modules": [],
     }

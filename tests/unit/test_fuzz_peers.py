@@ -17,7 +17,7 @@ from keras_split.codec import Limits, Message, pack
 from keras_split.digest import digest_of
 from keras_split.errors import ERROR_METADATA, ProtocolError, SplitError, TopologyError
 from keras_split.numerics import Numerics
-from keras_split.partition import named_variables, partition
+from keras_split.partition import flags_of, named_variables, partition
 from keras_split.segment import Input
 from keras_split.server import ServingOptions, admission
 from keras_split.server.hosting import Hosting
@@ -171,6 +171,8 @@ def placed() -> tuple[dict[str, Any], list[Any]]:
         "topology": parts.topology(),
         "body": parts.body.to_config(),
         "variables": list(variables),
+        "flags": flags_of(parts.body.model),
+        "paths": {name: each.path for name, each in variables.items()},
         "numerics": Numerics.current().to_config(),
         "modules": [],
     }
