@@ -56,6 +56,7 @@ def test_what_changes_between_compile_and_the_first_step_takes_effect_with_it():
         first = model.evaluate(CASE.batches, verbose=0)
         layer.trainable = False
         model.optimizer.weight_decay = 0.1
+        model.optimizer.exclude_from_weight_decay(var_names=["bias"])
         given(model).get_layer("high_drop").rate = 0.5
         return first, CASE.fit_and_use(model)
 
@@ -94,9 +95,13 @@ def test_weights_that_were_saved_are_not_overwritten_by_values_that_were_set_bef
         first, kept = CASE.fit(model), model.get_weights()
         fill(given(model).get_layer("high"), 0.03)
         model.set_weights(kept)
+        # Both are the inner optimizer's.
+        model.optimizer.learning_rate = 0.02
+        model.optimizer.iterations.assign(100)
         return first, CASE.fit(model)
 
-    assert_trains_as_whole(CASE.build, CASE.cut, SETTINGS, train)
+    scaled = CASE.settings(lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(0.01)))
+    assert_trains_as_whole(CASE.build, CASE.cut, scaled, train)
 
 
 def test_what_keras_would_do_by_halves_is_refused():
