@@ -133,7 +133,7 @@ def exchanged_label_free(monkeypatch):
         return reply
 
     def spied_backward(session, gradients):
-        wanted = session._steps.opened.prepared.cut_gradients
+        wanted = session._steps._opened.prepared.backward
         reply = backward(session, gradients)
         up, down = steps[-1]
         up["gradient"] = sum(each.nbytes for each in gradients)
