@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from keras_split.segment import innermost
 from keras_split.session import Session
 
 # In the logs of an epoch: from `Traffic`, and in a search from the costs of a trial's cut.
@@ -47,7 +48,7 @@ class Traffic(keras.callbacks.Callback):
     def on_train_end(self, logs: Any = None) -> None:
         """Mirrors what Keras has just done to the client's variables."""
         del logs
-        if self.model.optimizer.use_ema:
+        if innermost(self.model.optimizer).use_ema:
             self._session().finalize()
 
 

@@ -122,7 +122,7 @@ _POSITIVE = click.IntRange(min=1)
     type=click.FloatRange(min=0, min_open=True),
     default=60.0,
     show_default=True,
-    help="How long a step without labels, and inference with it, waits for its client.",
+    help="How long a step waits in its midst for its client, and inference with it.",
 )
 @run_options
 @observer_options

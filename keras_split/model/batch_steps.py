@@ -11,17 +11,27 @@ import keras
 import tensorflow as tf
 from keras import tree
 
+from keras_split.errors import ProtocolError
 from keras_split.model.ahead import build_metrics
 from keras_split.model.bridge import Bridge
 from keras_split.model.decoder import Decoder, places
-from keras_split.model.labelled import Labelled
+from keras_split.model.labelled import Labelled, by_class
 from keras_split.model.made import Made
 from keras_split.model.persistent import Persistent
 from keras_split.model.pulled import Pulled
 from keras_split.model.reconstruction import reconstruct
 from keras_split.model.reply import Reply
 from keras_split.model.tail import Tail, floating
-from keras_split.segment import Tape, apply_gradients, logits_beside, roots_of
+from keras_split.segment import (
+    Tape,
+    apply_gradients,
+    draws_of_its_own,
+    innermost,
+    logits_beside,
+    measure,
+    roots_of,
+)
+from keras_split.session import Prepared
 
 _NOT_TRAINED_SO = (
     "A SplitModel is trained by its own `fit` or `train_on_batch`, not by calling it with `training=True`, "
@@ -39,18 +49,27 @@ class BatchSteps(Persistent):
     _decoder: Decoder | None
     _bridge: Bridge
     _alpha: Any
+    _class_weight: dict[int, float] | None
     _mode: str
     _probe: Any
     _reconstruction_tracker: Any
     steps_to_pass: int
     has_passed: bool
 
+    @property
+    def compute_dtype(self) -> str:
+        """That of the variables: layers cast for themselves, and `call` looks at variables as they are."""
+        return str(self.variable_dtype)
+
     def train_step(self, data: Any) -> dict[str, Any]:
         """One training step (paper, Algorithm 1, lines 5 to 11; label-free, section 3.6; Algorithm 3)."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        self._halves.follow(self, trains=True)
         volatile = self._halves.volatile()
         head = self._forward_head(x, y)
         y, sample_weight = head.labelled((y, sample_weight))
+        if self._class_weight is not None:
+            sample_weight = by_class(y, sample_weight, self._class_weight)
         work = self._shared_step if self._tail is None else self._label_free_step
         y_pred, loss = work((x, y, sample_weight), head, volatile)
         rows = _rows(x) if head.rows is None else head.rows.count
@@ -75,11 +94,12 @@ class BatchSteps(Persistent):
         _, y, sample_weight = data
         sent = head.sent
         wanted = self._wanted(volatile)
-        reply = self._bridge.train(sent.smashed, sent.logits, y, sample_weight, **wanted)
+        reply, prepared = self._bridge.train(sent.smashed, sent.logits, y, sample_weight, **wanted)
         # Before the update, which moves what regularisers look at.
         loss = self._total_loss(data, reply.outputs, reply.loss_terms)
         with self._bridge.after(reply):
-            self._update(head, head.shared_gradients(self.head.trainable_variables, reply))
+            first = head.shared_gradients(self.head.trainable_variables, reply)
+            self._update(head, first, reply, prepared)
         return reply.outputs, loss
 
     def _label_free_step(self, data: Any, head: Pulled, volatile: Any) -> tuple[Any, Any]:
@@ -110,7 +130,7 @@ class BatchSteps(Persistent):
             # Statistics and seeds of a tail that has seen no row.
             head.rows.keep_if_none(tail.part.model, volatile)
         with self._bridge.after(cut[0]):
-            self._update(head, head.gradients(self._trained(), roots))
+            self._update(head, head.gradients(self._trained(), roots), cut[0], prepared)
         return y_pred, loss
 
     def _trained(self) -> list[Any]:
@@ -123,6 +143,8 @@ class BatchSteps(Persistent):
     def _wanted(self, volatile: Any) -> dict[str, Any]:
         return {
             "learning_rate": self._learning_rate(),
+            # With a decoder the server counts the batches that have labels.
+            "iterations": None if self._decoder is not None else innermost(self.optimizer)._iterations,
             "wants_cut_gradients": bool(self.head.trainable_variables),
             "volatile": volatile,
             "may_be_empty": self._decoder is not None,
@@ -170,6 +192,7 @@ class BatchSteps(Persistent):
         """
         if training:
             self._bridge.refuse(ValueError(_NOT_TRAINED_SO))
+        self._halves.follow(self)
         made = self._run_head(inputs, training=False, mask=mask)
         if self._mode == "call":
             outputs = self._refusing_gradients(made.smashed, inputs)
@@ -207,20 +230,38 @@ class BatchSteps(Persistent):
 
         return tree.pack_sequence_as(outputs, tree.flatten(asked(*watched)))
 
+    def evaluated(self, inputs: Any) -> Any:
+        """Outputs as a loss reads them, for steps of the user's own."""
+        self._mode = "test"
+        try:
+            return self(inputs, training=False)
+        finally:
+            self._mode = "call"
+
+    def evaluated_loss(self, x: Any, y: Any, y_pred: Any, sample_weight: Any) -> Any:
+        """The loss of what `evaluated` returned last."""
+        try:
+            return self._compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=False)
+        finally:
+            self._losses_override.clear()
+
     def make_train_function(self, force: bool = False) -> None:
         """Keras', with the server's errors coming out as they are."""
         # TensorFlow traces a function again that has made variables, and the first step waits for it.
+        self._halves.follow_values(self)
         self._build_optimizer()
         super().make_train_function(force)
         self.train_function: Any = passing(self, self._bridge.guarded(self.train_function))
 
     def make_test_function(self, force: bool = False) -> None:
         """Keras', with the server's errors coming out as they are."""
+        self._halves.follow_values(self)
         super().make_test_function(force)
         self.test_function: Any = self._bridge.guarded(self.test_function)
 
     def make_predict_function(self, force: bool = False) -> None:
         """Keras', with the server's errors coming out as they are."""
+        self._halves.follow_values(self)
         super().make_predict_function(force)
         self.predict_function: Any = self._bridge.guarded(self.predict_function)
 
@@ -238,18 +279,32 @@ class BatchSteps(Persistent):
 
     def _run_head(self, inputs: Any, **options: Any) -> Made:
         """What travels, and what the tail reads of it."""
-        outputs = tree.flatten(self.head(inputs, **options))
+        with draws_of_its_own(self.head):
+            outputs = tree.flatten(self.head(inputs, **options))
         frontier = self._halves.topology["frontier"]
         smashed, kept = outputs[: len(frontier)], outputs[len(frontier) :]
         if self._tail is None:
             return Made(smashed, kept, logits_beside(smashed, frontier))
         return Made(smashed, kept, self._tail.logits(kept))
 
-    def _update(self, head: Pulled, gradients: list[tuple[Any, Any]]) -> None:
+    def _update(
+        self, head: Pulled, gradients: list[tuple[Any, Any]], reply: Reply, prepared: Prepared
+    ) -> None:
         """Paper, Algorithm 1, line 11; Algorithm 3, line 14."""
         if head.reconstruction is not None:
             gradients = [*gradients, *head.reconstruction.own]
-        apply_gradients(self.optimizer, gradients)
+        own = measure(self.optimizer, gradients, self._halves.by_place())
+        if own.keys() != reply.measures.keys():
+            raise ProtocolError(
+                "The server's optimizer looks at other things in the gradients than this one. Do both sides "
+                "run the same version, with the same compile settings?"
+            )
+        with draws_of_its_own(self.head, (*self.variables, *self.optimizer.variables)):
+            if not own:
+                apply_gradients(self.optimizer, gradients)
+                return
+            with self._bridge.after(self._bridge.settle(prepared, list(own.values()))):
+                apply_gradients(self.optimizer, gradients, own, reply.measures)
 
     def _summed(self, term: Any) -> Any:
         return self._aggregate_additional_loss(term)
@@ -266,7 +321,7 @@ class BatchSteps(Persistent):
     def _learning_rate(self) -> Any:
         """What travels with each update; None for schedules, which both sides follow by themselves."""
         schedule = keras.optimizers.schedules.LearningRateSchedule
-        if isinstance(self.optimizer._learning_rate, schedule):
+        if isinstance(innermost(self.optimizer)._learning_rate, schedule):
             return None
         return self.optimizer.learning_rate
 

@@ -31,6 +31,8 @@ class Bridge:
         self._failure: BaseException | None = None
         self._undo: Callable[[], None] | None = None
         self._widened: dict[bytes, list[Shape]] = {}
+        # What the optimizer will have counted at the next step, if nobody sets it.
+        self._counted: int | None = 0
         # Validation inside fit stands in its History, and there every bit counts.
         self.combines = True
 
@@ -42,10 +44,11 @@ class Bridge:
         sample_weight: Any,
         *,
         learning_rate: Any,
+        iterations: Any,
         wants_cut_gradients: bool,
         volatile: Sequence[Any],
         may_be_empty: bool = False,
-    ) -> Reply:
+    ) -> tuple[Reply, Prepared]:
         """One step (paper, Algorithm 1, lines 6 to 10).
 
         Args:
@@ -54,11 +57,15 @@ class Bridge:
             labels: Nested, or None.
             sample_weight: Nested, or None.
             learning_rate: Scalar, or None where both sides follow a schedule.
+            iterations: What the client's optimizer has counted; None where the server counts others.
             wants_cut_gradients: Whether anything in the head is trained.
             volatile: Variables that the head's forward pass has changed, as (variable, value before);
                 taken back if the step fails.
             may_be_empty: Whether there may be no row, so that nothing is exchanged and all of the reply
                 is zeros.
+
+        Returns:
+            All that the server has of it; and what to give to `settle`.
         """
         exchange = Exchange(
             "train",
@@ -70,13 +77,15 @@ class Bridge:
         prepared = self._prepare(exchange)
         sent = [*smashed, *logits.values(), *_flat(labels), *_flat(sample_weight)]
         ask = _unless_empty(_whole_step, prepared.outputs, may_be_empty)
-        return self._step(ask, sent, learning_rate, volatile, prepared, prepared.outputs)
+        reply = self._step(ask, sent, (learning_rate, iterations), volatile, prepared, prepared.outputs)
+        return reply, prepared
 
     def forward(
         self,
         smashed: Sequence[Any],
         *,
         learning_rate: Any,
+        iterations: Any,
         wants_cut_gradients: bool,
         graded: Sequence[int],
         behind: Shadow,
@@ -88,6 +97,7 @@ class Bridge:
         Args:
             smashed: Frontier tensors.
             learning_rate: As in `train`.
+            iterations: As in `train`.
             wants_cut_gradients: As in `train`.
             graded: For each gradient that `backward` will send the place of the body's output.
             behind: The operations behind these outputs.
@@ -95,7 +105,7 @@ class Bridge:
             may_be_empty: As in `train`.
 
         Returns:
-            The body's outputs and loss terms; and what to give to `backward`.
+            The body's outputs and loss terms; and what to give to `backward` and `settle`.
         """
         exchange = Exchange(
             "train",
@@ -107,17 +117,26 @@ class Bridge:
         prepared = self._prepare(exchange)
         half = prepared.forwarded
         ask = _unless_empty(_first_half, half, may_be_empty)
-        return self._step(ask, smashed, learning_rate, volatile, prepared, half), prepared
+        return self._step(ask, smashed, (learning_rate, iterations), volatile, prepared, half), prepared
 
     def backward(self, prepared: Prepared, gradients: Sequence[Any]) -> Reply:
         """The second half of a label-free step; the reply has the cut gradients."""
 
         def step(*arrays: np.ndarray) -> list[np.ndarray]:
             if arrays and not len(arrays[0]):
-                return _zeros(prepared.cut_gradients)  # There was no first half either.
+                return _zeros(prepared.backward)  # There was no first half either.
             return self._session().backward(arrays)
 
-        return self._remote(step, list(gradients), prepared, prepared.cut_gradients)
+        return self._remote(step, list(gradients), prepared, prepared.backward)
+
+    def settle(self, prepared: Prepared, measures: Sequence[Any]) -> Reply:
+        """The end of a step whose optimizer looks at all gradients; the reply says that it counts."""
+
+        def step(*arrays: np.ndarray) -> list[np.ndarray]:
+            self._session().settle(arrays)
+            return []
+
+        return self._remote(step, list(measures), prepared, ())
 
     def infer(
         self, smashed: Sequence[Any], logits: Mapping[int, Any], mode: str, *, may_be_empty: bool = False
@@ -197,20 +216,28 @@ class Bridge:
         self,
         ask: Callable[..., list[np.ndarray]],
         sent: Sequence[Any],
-        learning_rate: Any,
+        pace: tuple[Any, Any],
         volatile: Sequence[Any],
         prepared: Prepared,
         wanted: Sequence[Output],
     ) -> Reply:
         before = [value for _, value in volatile]
-        rate = [] if learning_rate is None else [tf.cast(learning_rate, tf.float64)]
+        rate, count = pace
+        told = [] if rate is None else [tf.cast(rate, tf.float64)]
+        told += [] if count is None else [tf.cast(count, tf.int64)]
 
         def step(*arrays: np.ndarray) -> list[np.ndarray]:
             tensors, rest = arrays[: len(sent)], arrays[len(sent) :]
             self._undo = functools.partial(_assign, volatile, rest[: len(before)])
-            return ask(self._session(), prepared, tensors, float(rest[-1]) if rate else None)
+            counted = None if count is None else int(rest[-1])
+            now = None if rate is None else float(rest[len(before)])
+            # What is one more than before, the server has counted itself.
+            told_count = None if counted == self._counted else counted
+            found = ask(self._session(), prepared, tensors, now, told_count)
+            self._counted = None if counted is None else counted + 1
+            return found
 
-        return self._remote(step, [*sent, *before, *rate], prepared, wanted)
+        return self._remote(step, [*sent, *before, *told], prepared, wanted)
 
     def _remote(
         self,
@@ -248,8 +275,8 @@ def _unless_empty(
     if not may_be_empty:
         return ask
 
-    def ask_about_rows(session: Session, prepared: Prepared, tensors: Any, rate: Any) -> list[np.ndarray]:
-        return ask(session, prepared, tensors, rate) if len(tensors[0]) else _zeros(wanted)
+    def ask_about_rows(session: Session, prepared: Prepared, tensors: Any, *pace: Any) -> list[np.ndarray]:
+        return ask(session, prepared, tensors, *pace) if len(tensors[0]) else _zeros(wanted)
 
     return ask_about_rows
 

@@ -5,24 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-import numpy as np
 import tensorflow as tf
 
 from keras_split.errors import ConnectionLost, TopologyError
 from keras_split.model.kept import Kept
 from keras_split.model.own_objects import modules_of_own_objects
-from keras_split.numerics import Numerics
-from keras_split.partition import Partition, checked, named_variables
 from keras_split.session import Joined, Session, Timeouts
-from keras_split.state import Ticket, read
+from keras_split.state import Ticket
 
 
 class Connection:
     """Opens a session at the first need.
 
     Args:
-        open_session: Opens one, with the body in place; None for a model that is not connected.
+        open_session: Opens one; None for a model that is not connected.
         digest: Of the topology that the server must have; None to take the server's.
+        place: Places this client's body there, or tells what has changed of it; for a server that has none
+            of its own.
         is_private: Whether the server is a process of this program, on this machine.
     """
 
@@ -30,11 +29,13 @@ class Connection:
         self,
         open_session: Callable[[], Session] | None,
         digest: str | None = None,
+        place: Callable[[Session], None] | None = None,
         *,
         is_private: bool = False,
     ):
         self.is_private = is_private
         self._open_session = open_session
+        self._place = place
         self._digest = digest
         self._session: Session | None = None
         self._settings: dict[str, Any] | None = None
@@ -75,6 +76,11 @@ class Connection:
         self._settings = settings
         self._joined = None
 
+    def tell(self) -> None:
+        """Has the server know what has changed of the body, if it has one already."""
+        if self._session is not None and self._place is not None:
+            self._place(self._session)
+
     def session(self) -> Session:
         """The joined session."""
         self.joined()
@@ -111,10 +117,11 @@ class Connection:
                 "`model.connect('host:port', credentials=...)` first. A half of a private server connects by "
                 "itself if it was made with a `checkpoint_dir` and saved as `.keras`."
             )
-        if self._session is None:
-            # The first use may be one that Keras traces, where variables have no values.
-            with tf.init_scope():
+        # The first use may be one that Keras traces, where variables have no values.
+        with tf.init_scope():
+            if self._session is None:
                 self._session = self._open_session()
+            self.tell()
         joined = self._session.join(self._settings)
         if self._digest not in (None, joined.digest):
             raise TopologyError(
@@ -123,42 +130,6 @@ class Connection:
                 "version of keras_split?"
             )
         return joined
-
-
-def placed_session(
-    parts: Partition,
-    open_session: Callable[[Timeouts | None], Session],
-    folder: str,
-    timeouts: Timeouts | None,
-    kept: Kept | None = None,
-) -> Session:
-    """A session with a server that has taken over the body.
-
-    Args:
-        parts: Whose body it is.
-        open_session: With that server.
-        folder: For snapshots there; empty for none that outlive it.
-        timeouts: Deadlines.
-        kept: What a later program finds the body by; None where none will look for it.
-
-    Raises:
-        ValueError: The server would build another body than this one; the text names the layer.
-    """
-    variables = named_variables(parts.body.model)
-    body = {
-        # Where labels stay with the client, its last layers are not the server's business either.
-        "topology": {**parts.topology(), "tail": None},
-        "body": checked(parts.body.to_config(), parts.body),
-        "variables": list(variables),
-        "numerics": Numerics.current().to_config(),
-        "modules": modules_of_own_objects(),
-    }
-    state: list[np.ndarray] = list(read(variables).values())
-    if kept is not None:
-        kept.write(body)
-    session = open_session(timeouts)
-    session.host(body, state, folder)
-    return session
 
 
 def kept_session(kept: Kept, ticket: Ticket, open_session: Callable[[Timeouts | None], Session]) -> Session:

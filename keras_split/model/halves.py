@@ -16,16 +16,19 @@ import tensorflow as tf
 from keras import tree
 
 from keras_split.codec import unflatten_structure
-from keras_split.errors import Refused, SplitError, TopologyError, VersionMismatch
+from keras_split.errors import Refused, SettingsRefused, SplitError, TopologyError, VersionMismatch
 from keras_split.local import local_server
+from keras_split.model import refusals
 from keras_split.model.connection import Connection, kept_session
 from keras_split.model.kept import Kept
 from keras_split.model.own_objects import check_settings
-from keras_split.model.settings import check_same
+from keras_split.model.placed_body import PlacedBody
+from keras_split.model.settings import check_same, common_settings, same_apart_from_rate
 from keras_split.naming import topology_digest
-from keras_split.partition import Part, Partition, checked, named_variables, stateful_layers, states
+from keras_split.partition import Part, Partition, checked, stateful_layers, states
+from keras_split.segment import innermost, undecayed
 from keras_split.session import Joined, Session
-from keras_split.state import Ticket, write
+from keras_split.state import Ticket
 from keras_split.topology import validate_settings
 
 _INPUT = "InputLayer"
@@ -46,7 +49,8 @@ class Halves:
         self.own = (head,) if tail is None else (head, tail)
         self.topology = topology
         self.decoder: keras.Model | None = None
-        self.parts: Partition | None = None
+        # The other half, where it is this client's own.
+        self.placed: PlacedBody | None = None
         # As a Sequential model, which lists no layers for its inputs.
         self.hides_inputs = False
         # Arguments of `compile`, as they were given.
@@ -58,6 +62,11 @@ class Halves:
         self._connection = connection
         self._settings: dict[str, Any] | None = None
         self._pending: tuple[Ticket, bool] | None = None
+
+    @property
+    def parts(self) -> Partition | None:
+        """Of the whole model, where it is in this process."""
+        return None if self.placed is None else self.placed.parts
 
     def session(self) -> Session:
         """The joined session, with the server where this half is."""
@@ -95,17 +104,63 @@ class Halves:
         settings = copy.deepcopy(settings)
         return {name: keras.saving.deserialize_keras_object(each) for name, each in settings.items()}
 
-    def settle(self, settings: dict[str, Any]) -> None:
-        """Makes compile settings those of both sides."""
-        if self.topology["second_cut"] and not self._keeps_settings():
-            # The loss is computed here, and is nobody else's business.
-            settings = {**settings, "loss": None, "loss_weights": None}
+    def compiled(self, model: keras.Model) -> None:
+        """Makes a model's compile settings those of both sides."""
+        self.settle(self._exchanged(model))
+
+    def settle(self, settings: dict[str, Any] | None) -> None:
+        """Makes settings those of both sides; None before there are any."""
         self._settings = settings
+        if self.placed is not None:
+            self.topology.update(self.placed.parts.topology())
         if self._keeps_settings():
-            check_same(settings, self._connection.joined().settings or {})
+            check_same(settings or {}, self._connection.joined().settings or {})
         elif self._connection.is_possible:
-            check_settings(settings)
-            self._connection.settle(settings)
+            told = self._told(settings)
+            check_settings(told or {})
+            self._connection.settle(told)
+
+    def follow(self, model: keras.Model, *, trains: bool = False) -> None:
+        """Has the server's next graph see what the user has changed, as the client's next one does.
+
+        Args:
+            model: The client's, whose graph is made.
+            trains: Whether that graph trains.
+
+        Raises:
+            ValueError: What was changed takes effect with the next `compile` only.
+            SettingsRefused: It is not this client's to change.
+        """
+        with tf.init_scope():
+            settings = self._exchanged(model)
+            changed = not same_apart_from_rate(self._told(settings), self._told(self._settings))
+            if self.placed is None:
+                if changed:
+                    raise SettingsRefused(
+                        "Options of the optimizer or of a loss have changed since `compile`, and the "
+                        "server's hold. Leave them as they are, or have the server's changed."
+                    )
+                return
+            if trains:
+                refusals.check_trains(self.placed.parts.whole)
+            if self.placed.has_other_options() or changed:
+                if _has_trained(model):
+                    raise ValueError(
+                        "Options of the optimizer, of a loss, or of a layer on the server's side have "
+                        "changed since `compile`. Keras would take them for new batch shapes and go on "
+                        "with the old ones for others. Call `compile` again, with a new optimizer."
+                    )
+                self.settle(settings)
+            self._connection.tell()
+
+    def follow_values(self, model: keras.Model) -> None:
+        """Has the server have the values that the user has set in the body's layers since."""
+        if self.placed is None or not self.placed.has_other_values():
+            return
+        if not _has_trained(model):
+            # Some optimizers begin with the values that they find.
+            self.settle(self._settings)
+        self._connection.tell()
 
     def frozen(self) -> list[list[str]]:
         """Names of the client's layers and weights that are not trained by now, for a file.
@@ -130,6 +185,23 @@ class Halves:
         weights = {id(each) for model in self._models() for each in model.weights}
         found = [each for each in self._variables() if id(each) not in weights]
         return {f"seed_{at}": each for at, each in enumerate(found)}
+
+    def by_place(self) -> dict[int, Any]:
+        """The client's weights by their places in the whole model."""
+        return {place: each for part in self.own for place, each in part.by_place().items()}
+
+    def undecayed(self, optimizer: Any, known: Sequence[int]) -> list[int]:
+        """Places of the whole model's weights that do not decay.
+
+        Args:
+            optimizer: Just given, or of the server's settings.
+            known: What the server or a file has told; of the server's weights nobody else can, unless the
+                whole model was given.
+        """
+        if self.parts is not None:
+            return undecayed(optimizer, dict(enumerate(self.parts.whole.weights)))
+        own = self.by_place()
+        return sorted({*undecayed(optimizer, own), *(each for each in known if each not in own)})
 
     def take_ticket(self) -> np.ndarray:
         """Has the server keep its half, unless it does anyway; int64 `[version, nonce]`."""
@@ -157,7 +229,10 @@ class Halves:
         """Has the server go to a kept state before anything else happens to it."""
         ticket = Ticket(int(array[0]), int(array[1]))
         self._pending = ticket, weights_only
-        if self.kept is not None and self.parts is None and not self._connection.is_open:
+        if self.placed is not None:
+            # What was set before is overwritten.
+            self.placed.forget_changes()
+        elif self.kept is not None and not self._connection.is_open:
             self._take_over(self.kept, ticket)
 
     def catch_up(self) -> None:
@@ -177,7 +252,7 @@ class Halves:
         open_session = partial(kept_session, kept, ticket, lambda timeouts: local_server().session(timeouts))
         self._connection = Connection(open_session, digest, is_private=True)
         if self._settings is not None:
-            self._connection.settle(self._settings)
+            self._connection.settle(self._told(self._settings))
 
     def add_losses(self, model: keras.Model, theirs: Any) -> None:
         """Makes both halves' terms a model's losses, in the order in which the whole adds them up.
@@ -257,20 +332,20 @@ class Halves:
 
     def assemble(self) -> keras.Model:
         """Writes the body's variables into the user's own model."""
-        if self.parts is None:
+        if self.placed is None:
             raise Refused(
                 "The body belongs to the server, which keeps it. Only a model that was split with "
                 "`SplitModel(model, cut)` can be put together again."
             )
-        self._write_back(self.parts)
-        return self.parts.whole
+        self._write_back(self.placed)
+        return self.placed.parts.whole
 
     def write_back(self) -> None:
         """Has the model that was given hold what a private server has learned, as after Keras' own `fit`."""
-        if self.parts is None or not self._connection.is_private:
+        if self.placed is None or not self._connection.is_private:
             return
         try:
-            self._write_back(self.parts)
+            self._write_back(self.placed)
         except SplitError as error:
             # The training itself is done, and so are the files that callbacks have written.
             warnings.warn(
@@ -278,9 +353,8 @@ class Halves:
                 stacklevel=4,
             )
 
-    def _write_back(self, parts: Partition) -> None:
-        theirs = named_variables(parts.body.model)
-        write(theirs, self.session().inspect(model_only=True))
+    def _write_back(self, placed: PlacedBody) -> None:
+        placed.take(self.session().inspect(model_only=True))
 
     def end_calls(self) -> None:
         """Frees the turn and the server's threads."""
@@ -303,8 +377,23 @@ class Halves:
         own = [part.model for part in self.own]
         return own if self.decoder is None else [*own, self.decoder]
 
+    def _exchanged(self, model: keras.Model) -> dict[str, Any] | None:
+        if not model.compiled:
+            return None
+        return common_settings(model.get_compile_config())
+
+    def _told(self, settings: dict[str, Any] | None) -> dict[str, Any] | None:
+        if settings is not None and self.topology["second_cut"] and not self._keeps_settings():
+            # The loss is computed here, and is nobody else's business.
+            return {**settings, "loss": None, "loss_weights": None}
+        return settings
+
     def _keeps_settings(self) -> bool:
         return self._connection.keeps_settings()
+
+
+def _has_trained(model: keras.Model) -> bool:
+    return bool(model.compiled) and int(innermost(model.optimizer)._iterations) > 0
 
 
 class _Resetting:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -52,6 +53,34 @@ class Labelled:
     def count(self) -> Any:
         """How many."""
         return tf.shape(self._places)[0]
+
+
+def by_class(y: Any, sample_weight: Any, class_weight: Mapping[int, float]) -> Any:
+    """Keras' `class_weight` as sample weights, of rows that all have a class.
+
+    Args:
+        y: Labels of one output: classes, or one-hot.
+        sample_weight: Must be None, as in Keras.
+        class_weight: Weights by class; others weigh 1.
+
+    Raises:
+        ValueError: There are sample weights as well, or several outputs.
+    """
+    if sample_weight is not None or tree.is_nested(y):
+        raise ValueError(
+            "`class_weight` is for models with a single output, and not beside a `sample_weight`. Received: "
+            f"class_weight with {len(tree.flatten(y))} outputs, sample_weight="
+            f"{'None' if sample_weight is None else 'given'}."
+        )
+    if y.shape.rank > 1 and y.shape[-1] != 1:
+        classes = tf.argmax(y, -1, output_type=tf.int32)
+    else:
+        rounded = tf.round(y) if y.dtype.is_floating else y
+        classes = tf.reshape(tf.cast(rounded, tf.int32), [-1])
+    known = range(max(class_weight, default=0) + 1)
+    table = tf.constant([class_weight.get(each, 1.0) for each in known], keras.config.floatx())
+    inside = (classes >= 0) & (classes < len(known))
+    return tf.where(inside, tf.gather(table, tf.where(inside, classes, 0)), tf.ones((), table.dtype))
 
 
 def _known(y: Any) -> Any:

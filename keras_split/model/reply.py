@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 from keras import tree
 
-from keras_split.segment import Output, Shadow
+from keras_split.segment import MEASURES, Measures, Output, Shadow
 from keras_split.session import Prepared
 
 Ranked = list[tuple[tuple[int, ...], Any]]
@@ -26,6 +26,7 @@ class Reply:
         loss_terms: The body's, with their ranks.
         cut_gradients: In the order in which they came.
         shadow: The server's operations, which say whose gradients these are.
+        measures: What the server has measured of its gradients, by role.
         made_by: The operation that brings all of these.
     """
 
@@ -35,6 +36,7 @@ class Reply:
     loss_terms: Ranked = field(default_factory=list)
     cut_gradients: list[Any] = field(default_factory=list)
     shadow: Shadow = Shadow()
+    measures: Measures = field(default_factory=Measures)
     made_by: Any = None
 
 
@@ -64,6 +66,8 @@ def read_reply(prepared: Prepared, specs: Sequence[Output], tensors: list[Any], 
             flat[spec.index]._keras_mask = tensor
         elif spec.role == "loss_term":
             reply.loss_terms.append((spec.rank, tensor))
+        elif spec.role in MEASURES:
+            reply.measures[spec.role] = tensor
         else:
             reply.cut_gradients.append(tensor)
     if flat:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
 import os
 import weakref
@@ -17,21 +19,23 @@ from keras import tree
 from keras_split.callbacks import Progress, Traffic
 from keras_split.local import local_server
 from keras_split.model import refusals
+from keras_split.model.averages import swap_in_both
 from keras_split.model.batch_steps import BatchSteps
 from keras_split.model.bridge import Bridge
 from keras_split.model.callback_lists import listed
 from keras_split.model.connect import Connect
-from keras_split.model.connection import Connection, placed_session
+from keras_split.model.connection import Connection
 from keras_split.model.decoder import Decoder, as_decoder
 from keras_split.model.fitting import fit_in_turns
 from keras_split.model.halves import Halves
 from keras_split.model.kept import Kept
 from keras_split.model.own_objects import check_layers
+from keras_split.model.own_steps import own_steps
 from keras_split.model.ownership import Ownership
-from keras_split.model.settings import common_settings
+from keras_split.model.placed_body import PlacedBody
 from keras_split.model.tail import Tail
 from keras_split.partition import Part, partition, stateful_layers
-from keras_split.segment import named_as
+from keras_split.segment import leave_undecayed, named_as
 from keras_split.session import Timeouts
 
 # What a server that keeps its settings has, besides the optimizer.
@@ -88,7 +92,8 @@ class SplitModel(BatchSteps):
         decoder: Any = None,
     ):
         parts = partition(model, cut, second_cut)
-        refusals.check_policy(model._flatten_layers())
+        refusals.check_steps(model)
+        refusals.check_draws(model)
         check_layers(parts.body.model.layers)
         folder = str(checkpoint_dir or "")
         is_private = server is None
@@ -96,15 +101,19 @@ class SplitModel(BatchSteps):
             server = local_server()  # Which comes up while the user's program goes on.
             # That process stays where it was started, and the program may go elsewhere.
             folder = os.path.abspath(folder) if folder else ""
-        topology = parts.topology()
         kept = Kept(folder) if is_private and folder else None
-        open_session = partial(placed_session, parts, server.session, folder, timeouts, kept)
+        placed = PlacedBody(parts, folder, kept)
+        topology = parts.topology()
         built = as_decoder(decoder, topology["frontier"])
-        connection = Connection(open_session, is_private=is_private)
-        self._begin((parts.head, parts.tail), topology, connection, built)
-        self._halves.parts, self._halves.kept = parts, kept
+        connection = Connection(partial(server.session, timeouts), place=placed.place, is_private=is_private)
+        self._begin((parts.head, parts.tail), topology, connection, built, model.dtype_policy)
+        self._halves.placed, self._halves.kept = placed, kept
         self._halves.hides_inputs = isinstance(model, keras.Sequential)
         self._halves.forward_resets()
+        # Of a class of the user's own; Keras tells of them among the others.
+        self._given_metrics = list(model._metrics)
+        for name, method in own_steps(model, self).items():
+            setattr(self, name, method)
 
     def _begin(
         self,
@@ -112,12 +121,14 @@ class SplitModel(BatchSteps):
         topology: dict[str, Any],
         connection: Connection,
         decoder: Decoder | None,
+        policy: Any = None,
     ) -> None:
         """The common part of all ways to make one."""
         head, tail = parts
         refusals.check_strategy()
         # The head converts its inputs itself, as the whole model does; a cast here would round them.
-        super().__init__(name=topology["name"], autocast=False)
+        # By the policy Keras tells whether the loss is to be scaled.
+        super().__init__(name=topology["name"], autocast=False, dtype=policy)
         self._convert_input_args = False
         self._allow_non_tensor_positional_args = True
         self.supports_jit = False
@@ -133,6 +144,11 @@ class SplitModel(BatchSteps):
         # No weight of the model either: its gradient is nobody's.
         self._probe = tf.Variable(0.0, name="probe")
         self._ownership: Ownership | None = None
+        self._loss_weights: Any = None
+        # Places of weights in the whole model; of the server's weights, as far as somebody has told.
+        self._undecayed: list[int] = []
+        # By class, in the steps of a model with a decoder.
+        self._class_weight: dict[int, float] | None = None
         self.steps_to_pass = 0
         self.has_passed = False
         self._add_decoder(decoder)
@@ -170,6 +186,20 @@ class SplitModel(BatchSteps):
     def alpha(self, value: float) -> None:
         self._alpha.assign(value)
 
+    @property
+    def trainable(self) -> bool:
+        """As Keras': setting it sets all layers, with a private server the body's as well.
+
+        With `connect`, the server's layers are the server's.
+        """
+        return bool(keras.Model.trainable.fget(self))
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        keras.Model.trainable.fset(self, value)
+        if self._halves.placed is not None:
+            self._halves.placed.parts.whole.trainable = value
+
     connect = Connect()
 
     def compile(
@@ -205,11 +235,25 @@ class SplitModel(BatchSteps):
             "auto_scale_loss": auto_scale_loss,
         }
         kept = self._halves.server_settings()
-        optimizer = keras.optimizers.get(optimizer or kept.get("optimizer") or "rmsprop")
+        known = kept.get("undecayed") or self._undecayed
+        if optimizer is None and kept:
+            optimizer = kept["optimizer"]
+            leave_undecayed(optimizer, self._halves.by_place(), known)
+        optimizer = keras.optimizers.get(optimizer or "rmsprop")
         refusals.check_optimizer(optimizer)
+        refusals.check_own_optimizer(optimizer)
+        if self._halves.placed is None:
+            refusals.check_paths(optimizer)
+        if self.tail is None:
+            refusals.check_losses(loss)
+        if loss is None and not kept:
+            # Keras goes on with the losses of the last time, and so must the server.
+            given.update(loss=self.loss, loss_weights=self._loss_weights)
         theirs = {name: kept.get(name) for name in _OF_A_SERVER if given[name] is None}
         used = {**given, **theirs, "jit_compile": refusals.check_jit(jit_compile)}
+        self._loss_weights = used["loss_weights"]
         super().compile(optimizer=optimizer, **used)
+        self._undecayed = self._halves.undecayed(optimizer, known)
         self._settle()
         self._halves.compiled_with = given
         if self._ownership is not None:
@@ -217,15 +261,31 @@ class SplitModel(BatchSteps):
 
     def _settle(self) -> None:
         try:
-            self._halves.settle(common_settings(self.get_compile_config()))
+            refusals.check_decoder(self.optimizer, self._decoder)
+            self._halves.compiled(self)
         except BaseException:
             # The server goes on with its own: who catches this must not train on with others.
             self.compiled = False
             raise
 
+    def get_compile_config(self) -> dict[str, Any]:
+        """As Keras', with the optimizer as it is: `compile` may have put it into a LossScaleOptimizer."""
+        config = super().get_compile_config()
+        if config:
+            config["optimizer"] = keras.saving.serialize_keras_object(self.optimizer)
+            config["auto_scale_loss"] = False
+            # Until the first step a user may still exclude others.
+            undecayed = self._halves.undecayed(self.optimizer, self._undecayed)
+            if undecayed:
+                config["undecayed"] = undecayed
+        return config
+
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Restores what `get_compile_config` wrote; the server is not asked until it is needed."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
+        given = keras.saving.deserialize_keras_object(config)
+        self._undecayed = given.pop("undecayed", [])
+        leave_undecayed(given["optimizer"], self._halves.by_place(), self._undecayed)
+        self.compile(**given)
         self._build_optimizer()
 
     def fit(
@@ -273,8 +333,10 @@ class SplitModel(BatchSteps):
             "validation_batch_size": validation_batch_size,
             "validation_freq": validation_freq,
         }
-        refusals.check_class_weight(given, self._decoder)
-        refusals.check_callbacks(listed(callbacks))
+        if self._decoder is not None:
+            # Keras would look for the class of each row, and some have none.
+            self._weigh(given.pop("class_weight"))
+        self._swap_in_both(callbacks)
         self._bridge.combines = False
         alpha = self.alpha
         try:
@@ -286,8 +348,31 @@ class SplitModel(BatchSteps):
         finally:
             # A later `fit` without SemiSupervised is plain split training, also after one that raised.
             self.alpha = alpha
+            self._weigh(None)
             self._bridge.combines = True
             self._halves.end_calls()
+
+    def _weigh(self, class_weight: dict[int, float] | None) -> None:
+        if class_weight != self._class_weight:
+            self._class_weight = class_weight
+            self.train_function = None
+
+    @functools.wraps(keras.Model.evaluate)
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.evaluate`."""
+        given = inspect.signature(keras.Model.evaluate).bind(self, *args, **kwargs).arguments
+        self._swap_in_both(given.get("callbacks"))
+        return super().evaluate(*args, **kwargs)
+
+    @functools.wraps(keras.Model.predict)
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.predict`."""
+        given = inspect.signature(keras.Model.predict).bind(self, *args, **kwargs).arguments
+        self._swap_in_both(given.get("callbacks"))
+        return super().predict(*args, **kwargs)
+
+    def _swap_in_both(self, callbacks: Any) -> None:
+        swap_in_both(listed(callbacks), self, self._halves.session)
 
     def get_config(self) -> dict[str, Any]:
         """The head and the frontier; no address, no keys, nothing of the body.
@@ -345,6 +430,8 @@ class SplitModel(BatchSteps):
         given = self._halves.compiled_with
         if self.compiled and given is not None:
             optimizer = type(self.optimizer).from_config(self.optimizer.get_config())
+            undecayed = self._halves.undecayed(self.optimizer, self._undecayed)
+            leave_undecayed(optimizer, dict(enumerate(whole.weights)), undecayed)
             whole.compile(optimizer, **tree.map_structure(_fresh, given))
         return whole
 

@@ -14,6 +14,7 @@ from keras_split.segment import (
     Shadow,
     Sight,
     call_with_masks,
+    draws_of_its_own,
     give_logits,
     logits_beside,
     named_as,
@@ -83,7 +84,8 @@ class Tail:
         """
         masks = [each["mask"] for each in self._described]
         read, behind = inputs[: len(masks)], inputs[len(masks) :]
-        outputs = call_with_masks(self.part.model, read, masks, training=training)
+        with draws_of_its_own(self.part.model):
+            outputs = call_with_masks(self.part.model, read, masks, training=training)
         return give_logits(self.part.model, outputs, dict(zip(owners, behind, strict=True)))
 
     def logits(self, kept: Sequence[Any]) -> dict[int, Any]:

@@ -11,6 +11,7 @@ import keras
 from keras_split.callbacks import TurnWatcher
 from keras_split.model.ownership import Ownership
 from keras_split.owners import Taken, Trained, Waiting
+from keras_split.segment import innermost
 
 
 class TakesTurns(keras.callbacks.Callback):
@@ -118,7 +119,7 @@ class TakesTurns(keras.callbacks.Callback):
     def _now_updates(self) -> int:
         # Keras numbers the steps of an execution as if it were full, and `iterations` is one number for all
         # steps whose gradients are accumulated.
-        return int(self.model.optimizer._iterations)
+        return int(innermost(self.model.optimizer)._iterations)
 
     def _advance(self, steps: int) -> None:
         self.trained = self.trained._replace(steps=self.trained.steps + steps)

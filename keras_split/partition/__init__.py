@@ -3,8 +3,14 @@
 from keras_split.partition.cuts import Cut, describe_cut, legal_cut_names, list_cuts, why_no_cut
 from keras_split.partition.frontier import Frontier, Sections
 from keras_split.partition.graph import same_places
-from keras_split.partition.inventory import named_variables, shown_names, stateful_layers, states
-from keras_split.partition.part import Part
+from keras_split.partition.inventory import (
+    named_layers,
+    named_variables,
+    shown_names,
+    stateful_layers,
+    states,
+)
+from keras_split.partition.part import Part, without_flags
 from keras_split.partition.partition import Partition, output_names, partition
 from keras_split.partition.rebuilt import checked, rebuild, settle_statistics
 
@@ -18,6 +24,7 @@ __all__ = [
     "describe_cut",
     "legal_cut_names",
     "list_cuts",
+    "named_layers",
     "named_variables",
     "output_names",
     "partition",
@@ -28,4 +35,5 @@ __all__ = [
     "stateful_layers",
     "states",
     "why_no_cut",
+    "without_flags",
 ]

@@ -55,6 +55,11 @@ class Part:
         for name in starts_trainable(self.model):
             weights[name].trainable = name not in names
 
+    def by_place(self) -> dict[int, Any]:
+        """Weights by their places in the whole model, in whose order an optimizer would see them."""
+        variables = named_variables(self.model)
+        return {place: variables[name] for name, place in self.weight_ranks.items()}
+
     def to_config(self) -> dict[str, Any]:
         """JSON-ready; holds no values of variables."""
         with distinctly_named(self.model.operations):
@@ -133,6 +138,16 @@ def ranked_part(model: keras.Model, whole: keras.Model) -> Part:
             if id(each) in weight_places
         },
     )
+
+
+def without_flags(config: Any) -> Any:
+    """A copy of parts' configs without what is trained, which may change with nothing built anew."""
+    if isinstance(config, dict):
+        flags = ("trainable", "frozen") if "weight_ranks" in config else ("trainable",)
+        return {key: without_flags(each) for key, each in config.items() if key not in flags}
+    if isinstance(config, (list, tuple)):
+        return [without_flags(each) for each in config]
+    return config
 
 
 def _has_lora(layer: Any) -> bool:

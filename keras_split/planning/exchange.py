@@ -71,10 +71,12 @@ def _segment(parts: Partition, targets: Targets) -> Segment:
         parts.body.losses,
         parts.sections.frontier.masks,
         parts.output_names,
+        parts.body.by_place(),
         parts.whole.name,
         shares_labels=parts.tail is None,
     )
-    # The bytes do not depend on the optimizer, and this one has no slots that would take memory.
+    # The bytes do not depend on the optimizer, unless it looks at all gradients; and this one has no slots
+    # that would take memory.
     segment.compile(Settings(keras.optimizers.SGD(), targets.loss, targets.loss_weights))
     return segment
 

@@ -1,5 +1,6 @@
 """One party's part of a model, run for a remote caller: forward, backward, step, inference."""
 
+from keras_split.segment.draws import draws_nothing, draws_of_its_own
 from keras_split.segment.masks import call_with_masks, takes_masks
 from keras_split.segment.names import Sight, named, named_as
 from keras_split.segment.passed import give_logits, logits_beside
@@ -11,11 +12,23 @@ from keras_split.segment.shadow import Shadow, known_name
 from keras_split.segment.signature import Input, Output, Shape, Signature
 from keras_split.segment.tape import Tape, arrived, key_of, roots_of, seen_behind, shaped_like
 from keras_split.segment.traced import Caller, TracedInference, TracedStep
-from keras_split.segment.updates import apply_gradients
+from keras_split.segment.updates import (
+    MEASURES,
+    Measures,
+    apply_gradients,
+    innermost,
+    leave_undecayed,
+    looks_at_all,
+    measure,
+    swap_averages,
+    undecayed,
+)
 
 __all__ = [
+    "MEASURES",
     "Caller",
     "Input",
+    "Measures",
     "Mirrored",
     "Output",
     "Segment",
@@ -31,10 +44,16 @@ __all__ = [
     "apply_gradients",
     "arrived",
     "call_with_masks",
+    "draws_nothing",
+    "draws_of_its_own",
     "give_logits",
+    "innermost",
     "key_of",
     "known_name",
+    "leave_undecayed",
     "logits_beside",
+    "looks_at_all",
+    "measure",
     "named",
     "named_as",
     "placement",
@@ -43,6 +62,8 @@ __all__ = [
     "seen_behind",
     "shaped_like",
     "share_rows",
+    "swap_averages",
     "takes_masks",
+    "undecayed",
     "writes_after",
 ]

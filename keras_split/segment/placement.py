@@ -10,7 +10,6 @@ import tensorflow as tf
 from keras import tree
 
 from keras_split.errors import Refused
-from keras_split.segment.tape import arrived
 
 
 class Single:
@@ -39,28 +38,16 @@ class Single:
         del roles
         return list(values)
 
-    def ask(
-        self,
-        respond: Callable[..., Any],
-        tensors: list[Any],
-        wanted: Sequence[Any],
-        made: Sequence[tuple[str, bool]],
-    ) -> list[Any]:
+    def ask(self, respond: Callable[..., Any], tensors: list[Any], wanted: Sequence[Any]) -> list[Any]:
         """Gives tensors away from within a step's graph, and goes on with what comes in return.
 
         Args:
             respond: Gets arrays, and returns as many as are wanted.
             tensors: What to give.
-            wanted: Symbolic tensors of the shapes and dtypes that are to come.
-            made: For each the operation that makes it elsewhere, and whether it may be known to have as many
-                rows.
+            wanted: Dtypes of what is to come.
         """
-        found = tf.numpy_function(respond, tensors, [each.dtype for each in wanted])
-        received = tree.flatten(found) if wanted else []
-        return [
-            arrived(gradient, like, name, tied=tied)
-            for gradient, like, (name, tied) in zip(received, wanted, made, strict=True)
-        ]
+        found = tf.numpy_function(respond, tensors, list(wanted))
+        return tree.flatten(found) if wanted else []
 
     def hand_over(self, receive: Callable[..., None], tensors: list[Any], before: Callable[[], None]) -> None:
         """Gives a step's reply away from within its graph, before any variable is updated."""
@@ -117,20 +104,17 @@ class Mirrored:
             for parts, role in zip(local, roles, strict=True)
         ]
 
-    def ask(
-        self,
-        respond: Callable[..., Any],
-        tensors: list[Any],
-        wanted: Sequence[Any],
-        made: Sequence[tuple[str, bool]],
-    ) -> list[Any]:
+    def ask(self, respond: Callable[..., Any], tensors: list[Any], wanted: Sequence[Any]) -> list[Any]:
         """Refused: in the midst of a step there is no joining of what the replicas have.
 
         Raises:
             Refused: Always.
         """
-        del respond, tensors, wanted, made
-        raise Refused("A label-free model is served on one device. Leave `--strategy mirrored` out.")
+        del respond, tensors, wanted
+        raise Refused(
+            "A label-free model, or one whose optimizer looks at all gradients (`global_clipnorm`, a "
+            "LossScaleOptimizer), is served on one device. Leave `--strategy mirrored` out."
+        )
 
     def hand_over(self, receive: Callable[..., None], tensors: list[Any], before: Callable[[], None]) -> None:
         """Only updates: each replica has a share of the reply, and they are joined after the step."""

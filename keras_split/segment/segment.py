@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 from keras import tree
 
+from keras_split.segment.draws import draws_of_its_own
 from keras_split.segment.masks import call_with_masks, takes_masks
 from keras_split.segment.names import named_as
 from keras_split.segment.passed import give_logits
@@ -17,7 +18,7 @@ from keras_split.segment.placement import Mirrored, Single
 from keras_split.segment.reading import reads_logits
 from keras_split.segment.shadow import Leaf, Shadow
 from keras_split.segment.signature import Output, Signature
-from keras_split.segment.tape import Tape, roots_of
+from keras_split.segment.tape import Tape, arrived, roots_of
 from keras_split.segment.traced import (
     Backward,
     Description,
@@ -27,7 +28,7 @@ from keras_split.segment.traced import (
     TracedStep,
     describe,
 )
-from keras_split.segment.updates import apply_gradients
+from keras_split.segment.updates import Measures, apply_gradients, leave_undecayed, measure, swap_averages
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,13 @@ class Settings:
         optimizer: Keras optimizer, owned by the segment from here on.
         loss: As in `keras.Model.compile`.
         loss_weights: As in `keras.Model.compile`.
+        undecayed: Places in the whole model of the weights that weight decay leaves alone.
     """
 
     optimizer: keras.optimizers.Optimizer
     loss: Any
     loss_weights: Any = None
+    undecayed: Sequence[int] = ()
 
 
 class Segment:
@@ -53,6 +56,7 @@ class Segment:
         losses: The part's ranked add_loss() and regulariser values after a call.
         masks: For each frontier tensor, which other one is its mask, or None.
         output_names: The whole model's output names, by which losses may be given.
+        placed: Its weights by their places in the whole model.
         states: Variables of stateful layers, which are none of the model's for Keras.
         shares_labels: Whether this part ends with the model's outputs and gets the labels. If not, its
             steps ask for the gradients of its outputs (paper, section 3.6).
@@ -66,6 +70,7 @@ class Segment:
         losses: RankedLosses,
         masks: list[int | None],
         output_names: list[str],
+        placed: Mapping[int, Any],
         whole: str,
         place: Single | Mirrored | None = None,
         *,
@@ -79,6 +84,7 @@ class Segment:
         self._losses = losses
         self._masks = masks
         self._states = list(states)
+        self._placed = placed
         self._place = place or Single()
         if shares_labels:
             # Passed-through outputs have other names here than in the whole model.
@@ -92,10 +98,13 @@ class Segment:
                 loss=settings.loss if self._shares_labels else None,
                 loss_weights=settings.loss_weights if self._shares_labels else None,
                 jit_compile=False,
+                # Whoever compiled the whole model has said whether the loss is scaled.
+                auto_scale_loss=False,
             )
             # Who reads logits keeps TensorFlow from fusing a layer with its sigmoid.
             self._reads_logits = reads_logits(settings.loss)
             self.optimizer = self.model.optimizer
+            leave_undecayed(self.optimizer, self._placed, settings.undecayed)
             self.optimizer.build(self.model.trainable_variables)
 
     def trace_inference(
@@ -105,7 +114,8 @@ class Segment:
 
         def forward(received: list[Any]) -> Description:
             smashed = signature.shared(received)
-            y_pred = self._forward(signature, smashed, training=False)
+            with draws_of_its_own(self.model):
+                y_pred = self._forward(signature, smashed, training=False)
             terms = [] if outputs_only else self._losses()
             structure, outputs, tensors = self._described(y_pred, terms, outputs_only)
             return structure, signature.seen(smashed, outputs, tensors), tensors
@@ -145,6 +155,16 @@ class Segment:
         """What the optimizer does to the weights once training is over."""
         self.optimizer.finalize_variable_values(self.model.trainable_variables)
 
+    def swap_averages(self, *, keeps: bool) -> None:
+        """Has weights and their moving averages change places, as the callback `SwapEMAWeights` does.
+
+        Args:
+            keeps: The averages become what the weights are, in place of that.
+        """
+        callback = keras.callbacks.SwapEMAWeights()
+        callback.set_model(self.model)
+        swap_averages(callback, keeps=keeps)
+
     def _forward(self, signature: Signature, smashed: list[Any], training: bool) -> Any:
         frontier = smashed[: len(self._masks)]
         outputs = call_with_masks(self.model, frontier, self._masks, training=training)
@@ -162,7 +182,7 @@ class Segment:
         smashed = signature.shared(signature.smashed(flat))
         wanted = [each for each in smashed if each.dtype.is_floating and signature.wants_cut_gradients]
         tape = Tape()
-        with tape:
+        with tape, draws_of_its_own(self.model):
             tape.watch(wanted)
             y_pred = self._forward(signature, smashed, training=True)
             terms = self._losses()
@@ -175,7 +195,13 @@ class Segment:
         else:
             behind = signature.shadow
             graded = [tree.flatten(y_pred)[at] for at in signature.graded]
-            received = self._place.ask(respond, tensors, graded, behind.made)
+            dtypes = [each.dtype for each in graded]
+            received = [
+                arrived(gradient, like, name, tied=tied)
+                for gradient, like, (name, tied) in zip(
+                    self._place.ask(respond, tensors, dtypes), graded, behind.made, strict=True
+                )
+            ]
             keys = tape.cast(behind, tree.flatten(y_pred), lambda place, _: received[place])
             theirs = [(rank, keys[number]) for rank, number in behind.terms if number is not None]
             roots = roots_of(None if behind.data is None else keys[behind.data], [*theirs, *own])
@@ -187,7 +213,9 @@ class Segment:
             shadow, leaves = tape.shadow(found, smashed, data, seen, tree.flatten(y_pred))
         outputs += [Output.of("cut_gradient", leaf.tensor, leaf.number) for leaf in leaves]
         tensors += [leaf.tensor for leaf in leaves]
-        return Backward(structure, outputs, tensors, [found.of(each) for each in variables], shadow, parts)
+        gradients = [found.of(each) for each in variables]
+        measures = measure(self.optimizer, self._with_variables(gradients), self._placed)
+        return Backward(structure, outputs, tensors, gradients, shadow, measures, parts)
 
     def _loss_parts(
         self, signature: Signature, flat: tuple[Any, ...], y_pred: Any, terms: list[Ranked]
@@ -210,6 +238,9 @@ class Segment:
         parts = [*([] if data is None else [data]), *(each for _, each in own)]
         return None if data is None else scale(data), [(rank, scale(each)) for rank, each in own], parts
 
-    def _apply(self, gradients: list[Any]) -> None:
-        variables = self.model.trainable_variables
-        apply_gradients(self.optimizer, list(zip(gradients, variables, strict=True)))
+    def _apply(self, found: Backward, theirs: Measures) -> None:
+        with draws_of_its_own(self.model, self.optimizer.variables):
+            apply_gradients(self.optimizer, self._with_variables(found.gradients), found.measures, theirs)
+
+    def _with_variables(self, gradients: list[Any]) -> list[tuple[Any, Any]]:
+        return list(zip(gradients, self.model.trainable_variables, strict=True))

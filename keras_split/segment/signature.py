@@ -48,7 +48,7 @@ class Output:
     """A tensor that the caller gets.
 
     Args:
-        role: `"output"`, `"logits"`, `"mask"`, `"loss_term"` or `"cut_gradient"`.
+        role: `"output"`, `"logits"`, `"mask"`, `"loss_term"`, `"cut_gradient"`, or one of `MEASURES`.
         shape: As traced.
         dtype: NumPy name.
         index: Which output or frontier tensor it belongs to.

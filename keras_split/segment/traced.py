@@ -12,6 +12,7 @@ from keras import tree
 from keras_split.segment.placement import Mirrored, Single
 from keras_split.segment.shadow import Shadow
 from keras_split.segment.signature import Output, Signature
+from keras_split.segment.updates import Measures
 
 Ranked = tuple[tuple[int, ...], Any]
 RankedLosses = Callable[[], list[Ranked]]
@@ -90,8 +91,15 @@ class Caller(Protocol):
     def answer(self, reply: list[np.ndarray]) -> None:
         """Gets the reply as soon as it is known, before the update."""
 
-    def ask(self, outputs: list[np.ndarray]) -> list[np.ndarray]:
-        """Gets the outputs of a label-free step, and returns their gradients."""
+    def ask(self, question: str, tensors: list[np.ndarray]) -> list[np.ndarray]:
+        """Gets what a step says in its midst, and returns what it asks for.
+
+        Args:
+            question: `"forwarded"` with the outputs of a label-free step, for their gradients; or
+                `"measured"` with the reply and what was measured of this part's gradients, for the same of
+                the caller's.
+            tensors: What is said.
+        """
 
 
 class Backward(NamedTuple):
@@ -103,6 +111,7 @@ class Backward(NamedTuple):
         reply: Its tensors, except those that were sent in the midst of the step.
         gradients: Of the part's own variables.
         shadow: What the caller needs to know of the operations that all this came from.
+        measures: What was measured of these, by role; nothing for an optimizer that takes each by itself.
         losses: The summands of the loss. No client reads their values; but TensorFlow rewrites a graph
             in which they are not computed into another one than the unsplit model's.
     """
@@ -112,6 +121,7 @@ class Backward(NamedTuple):
     reply: list[Any]
     gradients: list[Any]
     shadow: Shadow
+    measures: Measures
     losses: list[Any]
 
 
@@ -122,12 +132,13 @@ class TracedStep:
     from the one into the other, and a graph that returned the gradients would round in another way.
     So it is the graph itself that hands over the reply, before the update begins. A label-free step
     also asks in its midst, for the gradients of its outputs: there is one forward pass, whose
-    statistics and random numbers are those of the backward pass.
+    statistics and random numbers are those of the backward pass. Where the optimizer looks at all gradients,
+    it asks once more before the update, which then depends on what the caller has measured.
 
     Args:
         forward_backward: From flat inputs to all that follows from them; its second argument is
             called with the outputs of a label-free step, and returns their gradients.
-        update: Applies these gradients.
+        update: Applies these gradients; its second argument is what the caller has measured of its own.
         signature: Of the inputs.
         place: Where to compute.
 
@@ -139,7 +150,7 @@ class TracedStep:
     def __init__(
         self,
         forward_backward: Callable[[tuple[Any, ...], Callable[..., Any]], Backward],
-        update: Callable[[list[Any]], None],
+        update: Callable[[Backward, Measures], None],
         signature: Signature,
         place: Single | Mirrored,
     ):
@@ -149,9 +160,17 @@ class TracedStep:
         self._place = place
 
         def step(*flat: Any) -> list[Any]:
-            found = forward_backward(flat, self._respond)
-            described.append((found.structure, found.outputs, found.shadow))
-            place.hand_over(self._hand_over, found.reply, before=lambda: update(found.gradients))
+            found = forward_backward(flat, self._asked("forwarded"))
+            # Without their number: it is nothing to agree on, and may be none.
+            own = [
+                Output(role, (None,) * each.shape.rank, each.dtype.name)
+                for role, each in found.measures.items()
+            ]
+            described.append((found.structure, [*found.outputs, *own], found.shadow))
+            theirs = self._settled(found) if own else Measures()
+            # What was said in the midst is no part of the reply, which only comes after it.
+            receive, reply = (self._count, list(theirs.values())) if own else (self._hand_over, found.reply)
+            place.hand_over(receive, reply, before=lambda: update(found, theirs))
             # A graph that returns nothing at all would be rewritten in another way, again.
             return [*found.losses, tf.zeros(())] if place.answers_early else found.reply
 
@@ -168,11 +187,23 @@ class TracedStep:
             roles = [each.role for each in self.outputs]
             caller.answer([np.asarray(each) for each in self._place.gather(results, roles)])
 
+    def _settled(self, found: Backward) -> Measures:
+        own = found.measures
+        said = [*found.reply, *own.values()]
+        received = self._place.ask(self._asked("measured"), said, [each.dtype for each in own.values()])
+        for each, like in zip(received, own.values(), strict=True):
+            each.set_shape([None] * like.shape.rank)
+        return dict(zip(own, received, strict=True))
+
+    def _count(self, *theirs: np.ndarray) -> None:
+        del theirs
+        self._caller.answer([])
+
     def _hand_over(self, *reply: np.ndarray) -> None:
         self._caller.answer(list(reply))
 
-    def _respond(self, *outputs: np.ndarray) -> list[np.ndarray]:
-        return self._caller.ask(list(outputs))
+    def _asked(self, question: str) -> Callable[..., list[np.ndarray]]:
+        return lambda *said: self._caller.ask(question, list(said))
 
 
 def describe(y_pred: Any, losses: list[Ranked], *, masks: bool, logits: bool) -> Description:

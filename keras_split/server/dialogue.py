@@ -50,7 +50,7 @@ class Dialogue:
             raise DeadlineExceeded(
                 f"The gradients of a step did not come within {self._seconds:g} s, and the model has to "
                 "answer others. Nothing was applied. Raise the server's `--gradient-seconds` if the "
-                "client's last layers take this long."
+                "client's layers take this long."
             ) from None
         if isinstance(reply, BaseException):
             raise reply

@@ -19,7 +19,7 @@ class Engine:
     """Runs what changes a model on one thread, and keeps inference apart from it.
 
     Args:
-        gradient_seconds: How long a label-free step waits for its gradients, and inference with it.
+        gradient_seconds: How long a step waits for its client's gradients, and inference with it.
     """
 
     def __init__(self, gradient_seconds: float = 60.0) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import shutil
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import numpy as np
 
 from keras_split.errors import Refused, TopologyError
 from keras_split.numerics import Numerics
-from keras_split.partition import named_variables, rebuild, settle_statistics
+from keras_split.partition import Part, named_variables, rebuild, settle_statistics, without_flags
 from keras_split.server.admission import Admission
 from keras_split.server.options import ServingOptions
 from keras_split.server.placed import read_placed
@@ -57,6 +59,23 @@ class Hosting:
             self._models[name] = served
         return name
 
+    def place_again(self, name: str, body_json: str, state: list[np.ndarray]) -> None:
+        """Takes over what the owner of a body has changed of it; what it has learned stays.
+
+        Layers with other options begin without an optimizer, and wait for compile settings.
+
+        Raises:
+            Refused: There is no such body.
+            TopologyError: It cannot or must not be built here.
+            ProtocolError: A description that is not one of a body.
+        """
+        served = self.find(name)
+        config = self._admission.admit(read_placed(body_json), "")
+        with _belongs_together():
+            values = dict(zip(config["variables"], state, strict=True))
+            is_other = without_flags(config["body"]) != without_flags(served.placed["body"])
+            served.replace(self._part(config) if is_other else None, config, values)
+
     def find(self, name: str) -> Served:
         """The model of a name, or the only one if the name is empty.
 
@@ -92,19 +111,29 @@ class Hosting:
         return self._scratch / name.rpartition("-")[2]
 
     def _built(self, config: dict[str, Any], folder: Path, state: list[np.ndarray]) -> Served:
-        try:
-            return self._build(config, folder, state)
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-            raise TopologyError(
-                "The parts of the body's description do not belong together. Do both sides run the same "
-                f"version? {type(error).__name__}: {' '.join(str(error).split())[:300]}"
-            ) from error
+        with _belongs_together():
+            body = self._part(config)
+            write(named_variables(body.model), dict(zip(config["variables"], state, strict=True)))
+            settle_statistics(body)
+            numerics = Numerics(**config["numerics"])
+            return Served(config["topology"], body, numerics, Shelf(folder), self._options, placed=config)
 
-    def _build(self, config: dict[str, Any], folder: Path, state: list[np.ndarray]) -> Served:
-        numerics = Numerics(**config["numerics"])
-        with numerics.applied():
+    def _part(self, config: dict[str, Any]) -> Part:
+        with Numerics(**config["numerics"]).applied():
             body = rebuild(config["body"])
-        variables = named_variables(body.model)
-        write(variables, dict(zip(config["variables"], state, strict=True)))
-        settle_statistics(body)
-        return Served(config["topology"], body, numerics, Shelf(folder), self._options, owned=True)
+        for name, variable in named_variables(body.model).items():
+            # Keras names a variable by the model in which it was made, and some optimizers look at it.
+            variable._path = config["paths"][name]
+        return body
+
+
+@contextlib.contextmanager
+def _belongs_together() -> Iterator[None]:
+    """Says so where the parts of a description do not."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        raise TopologyError(
+            "The parts of the body's description do not belong together. Do both sides run the same "
+            f"version? {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        ) from error

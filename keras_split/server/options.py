@@ -17,8 +17,8 @@ class ServingOptions:
         nan: `"allow"`, as Keras does, or `"refuse"` steps whose gradients are not finite.
         lease_seconds: Silence after which a client's turn is over.
         combine_below: Inference requests of fewer rows may be computed together; 0 for never.
-        gradient_seconds: How long a label-free step waits for its client's gradients; inference
-            waits with it.
+        gradient_seconds: How long a step waits in its midst for its client's gradients, or for what was
+            measured of them; inference waits with it.
         max_signatures: Kinds and shapes of exchanges that are compiled.
         limits: Ceilings on what a client may send.
     """

@@ -75,7 +75,9 @@ _BODY = _dict_with(
         frozen=_TEXTS,
         lora_alphas=_dict_of(_is(int, float)),
     ),
+    # Those whose values come along; the others keep theirs.
     variables=_TEXTS,
+    paths=_dict_of(_TEXT),
     numerics=lambda value: _NUMERICS(value) and len(value) == 4,
     modules=_TEXTS,
 )

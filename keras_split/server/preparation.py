@@ -32,6 +32,9 @@ _OUTPUT_ROLES = {
     "mask": pb.MASK,
     "loss_term": pb.LOSS_TERM,
     "cut_gradient": pb.CUT_GRADIENT,
+    "places": pb.PLACES,
+    "squared_norms": pb.SQUARED_NORMS,
+    "finite": pb.FINITE,
 }
 
 

@@ -10,18 +10,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.codec import flatten_structure
 from keras_split.errors import ConnectionLost, ProtocolError, Refused, SettingsRefused, TopologyError
 from keras_split.naming import topology_digest
 from keras_split.numerics import Numerics
-from keras_split.partition import Part, named_variables, stateful_layers, states
+from keras_split.partition import Part, named_variables, settle_statistics, stateful_layers, states
 from keras_split.segment import (
     Mirrored,
     Segment,
     Settings,
     Single,
+    innermost,
     release,
 )
 from keras_split.server.engine import Engine
@@ -56,7 +58,8 @@ class Served:
         shelf: Where snapshots go.
         options: How to serve.
         place: Where to compute; on one device by default.
-        owned: Hosted for one client, which may set the compile settings and read the variables.
+        placed: What its owner said about a body that is hosted for one client, which may set the compile
+            settings, read the variables and change the layers; None for a server's own.
     """
 
     def __init__(
@@ -68,13 +71,14 @@ class Served:
         options: ServingOptions,
         place: Single | Mirrored | None = None,
         *,
-        owned: bool = False,
+        placed: dict[str, Any] | None = None,
     ):
-        self.topology = topology
-        self.topology_text = json.dumps(topology)
-        self.digest = topology_digest(topology)
+        self._describe(topology)
+        # Snapshots of one body belong to it whatever its owner changes later.
+        self._first_digest = self.digest
         self.options = options
-        self.owned = owned
+        self.owned = placed is not None
+        self.placed = placed or {}
         self.settings_text = ""
         self.counters = Counters()
         self.engine = Engine(options.gradient_seconds)
@@ -83,22 +87,12 @@ class Served:
         self.last_reply: Any = None
         self.run: Run | None = None
         self._committed = (0, 0)
-        self._body = body
+        self._swap = 0
         self.place = place or Single()
         self._numerics = numerics
         self._shelf = shelf
         self._stopping = False
-        self.segment = Segment(
-            body.model,
-            body.losses,
-            [each["mask"] for each in topology["frontier"]],
-            topology["output_names"],
-            topology["name"],
-            self.place,
-            states=states(body.model),
-            shares_labels=not topology["second_cut"],
-        )
-        self.traces = Traces(self.segment, topology, numerics, options, forgets=owned)
+        self._serve(body)
 
     def settle(self, text: str) -> None:
         """Compiles the body with settings, with a fresh optimizer.
@@ -117,11 +111,39 @@ class Served:
                 settings = parse_settings(text)
             self.engine.change(lambda: self._compile_anew(settings, text))
 
+    def replace(self, body: Part | None, placed: dict[str, Any], values: Bundle) -> None:
+        """Takes over what the owner has changed; what the body has learned stays.
+
+        Args:
+            body: With other options; waits for compile settings. None for the layers that are there.
+            placed: What the owner says about it now.
+            values: Of those variables that the owner has set.
+        """
+        with self.traces.alone():
+            self.engine.change(lambda: self._replace(body, placed, values))
+
     def prepare(self, request: pb.PrepareRequest) -> pb.PrepareReply:
         """Compiles an exchange, once."""
         if request.topology_digest != self.digest:
             raise TopologyError("The client's topology is not the one that this server serves.")
         return self.traces.prepare(request)
+
+    def follow_count(self, iterations: int) -> None:
+        """Has the optimizer count on from where its owner's counter is; where nothing else changes the state.
+
+        Raises:
+            Refused: The body is not the client's own, and its counter is elsewhere.
+        """
+        counter = innermost(self.segment.optimizer)._iterations
+        if int(tf.convert_to_tensor(counter)) == iterations:
+            return
+        if not self.owned:
+            raise Refused(
+                "The client's optimizer does not count as many updates as the server's, which is not the "
+                "client's to set. Leave `optimizer.iterations` as it is, or connect anew. Received: "
+                f"iterations={iterations}."
+            )
+        counter.assign(iterations)
 
     def variables(self, *, model_only: bool = False) -> dict[str, Any]:
         """Everything that a snapshot holds; or that of it which is not the optimizer's."""
@@ -147,7 +169,7 @@ class Served:
     def snapshot(self) -> Ticket:
         """Keeps the state; to be called where nothing changes it."""
         self.engine.check()
-        metadata = {"topology": self.digest, "time": time.time()}
+        metadata = {"topology": self._first_digest, "time": time.time()}
         return self._shelf.put(read(self.variables()), self.turns.version, metadata)
 
     def restore(self, ticket: Ticket, weights_only: bool) -> None:
@@ -173,6 +195,22 @@ class Served:
                 "model's need the server's `--checkpoint-dir`, and the oldest are dropped (`--keep`)."
             )
         self._load(*found, weights_only=weights_only)
+
+    def swap_averages(self, number: int, *, keeps: bool) -> None:
+        """Does what `SwapEMAWeights` does, once; to be called where nothing changes the state.
+
+        Args:
+            number: Of the request, which may come again.
+            keeps: As `Segment.swap_averages`.
+        """
+        self.engine.check()
+        if self.run is not None:
+            raise Refused("In a run of several data owners no averages are put in place.")
+        if number != self._swap:
+            self.segment.swap_averages(keeps=keeps)
+            self._swap = number
+            # Another state of the same version: a client that has not swapped must not train on with it.
+            self.turns.restored(self.turns.version, _new_lineage())
 
     def resume(self) -> bool:
         """Loads the newest snapshot, if there is one."""
@@ -244,7 +282,7 @@ class Served:
         return json.dumps(described)
 
     def _load(self, bundle: Bundle, metadata: dict[str, Any], *, weights_only: bool) -> None:
-        if metadata["topology"] != self.digest:
+        if metadata["topology"] != self._first_digest:
             raise Refused(
                 "The snapshot is of another model or cut, or was made by an earlier version of keras_split."
             )
@@ -263,6 +301,43 @@ class Served:
             ) from None
         self.turns.restored(metadata["version"], _new_lineage())
         self.engine.heal()
+
+    def _describe(self, topology: dict[str, Any]) -> None:
+        self.topology = topology
+        self.topology_text = json.dumps(topology)
+        self.digest = topology_digest(topology)
+
+    def _serve(self, body: Part) -> None:
+        self._body = body
+        self.segment = Segment(
+            body.model,
+            body.losses,
+            [each["mask"] for each in self.topology["frontier"]],
+            self.topology["output_names"],
+            body.by_place(),
+            self.topology["name"],
+            self.place,
+            states=states(body.model),
+            shares_labels=not self.topology["second_cut"],
+        )
+        self.traces = Traces(self.segment, self.topology, self._numerics, self.options, forgets=self.owned)
+
+    def _replace(self, body: Part | None, placed: dict[str, Any], values: Bundle) -> None:
+        before = named_variables(self._body.model)
+        own = before if body is None else named_variables(body.model)
+        kept = {name: each for name, each in before.items() if name in own and name not in values}
+        if body is None:
+            own = {name: own[name] for name in values}
+        else:
+            values = {**read(kept), **values}
+        write(own, values)
+        self._describe(placed["topology"])
+        self.placed = placed
+        if body is not None:
+            release(self.variables().values())
+            self._serve(body)
+        settle_statistics(self._body)
+        self._body.freeze(frozenset(placed["body"]["frozen"]))
 
     def _compile_anew(self, settings: Settings, text: str) -> None:
         # The numerics are the whole process's. Whoever waited for a step with them would keep other

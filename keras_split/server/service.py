@@ -102,7 +102,10 @@ class SplitService:
             name = self._hosting.host(host.body_json, host.checkpoint_directory, message.tensors)
             try:
                 yield from pack(pb.Header(request=message.header.request, hosted=pb.Hosted(model=name)))
-                unpack(frames, self._limits)
+                while again := unpack(frames, self._limits):
+                    body_json = _expect(again, "host").header.host.body_json
+                    self._hosting.place_again(name, body_json, again.tensors)
+                    yield from pack(pb.Header(request=again.header.request, hosted=pb.Hosted(model=name)))
             finally:
                 self._hosting.drop(name)
 

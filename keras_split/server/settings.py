@@ -9,7 +9,7 @@ import keras
 
 from keras_split.codec import read_document
 from keras_split.errors import TopologyError
-from keras_split.segment import Settings
+from keras_split.segment import Settings, undecayed
 
 # What the client needs as well, for its own half of the optimizer and for its metrics.
 SHARED = ("optimizer", "loss", "loss_weights", "metrics", "weighted_metrics")
@@ -26,8 +26,14 @@ def settings_of(model: keras.Model) -> str:
             f"The model {model.name!r} is not compiled, and the server's settings are the ones that "
             "hold. Call `model.compile(optimizer=..., loss=...)` before `model.save(...)`."
         )
-    config = model.get_compile_config()
-    return json.dumps({name: config.get(name) for name in SHARED})
+    # The optimizer as it is: Keras may have put the one that was given into a LossScaleOptimizer.
+    config = {
+        **model.get_compile_config(),
+        "optimizer": keras.saving.serialize_keras_object(model.optimizer),
+    }
+    settings = {name: config.get(name) for name in SHARED}
+    places = undecayed(model.optimizer, dict(enumerate(model.weights)))
+    return json.dumps({**settings, "undecayed": places} if places else settings)
 
 
 def parse_settings(text: str) -> Settings:
@@ -41,7 +47,7 @@ def parse_settings(text: str) -> Settings:
         config = read_document(text, "The compile settings", finite=False)
         found: dict[str, Any] = {
             name: keras.saving.deserialize_keras_object(config.get(name))
-            for name in ("optimizer", "loss", "loss_weights")
+            for name in ("optimizer", "loss", "loss_weights", "undecayed")
         }
     except (ValueError, TypeError, KeyError, AttributeError, ImportError) as error:
         raise TopologyError(
@@ -50,4 +56,4 @@ def parse_settings(text: str) -> Settings:
             "registered with `keras.saving.register_keras_serializable`. Keras says: "
             f"{' '.join(str(error).split())[:300]}"
         ) from error
-    return Settings(found["optimizer"], found["loss"], found["loss_weights"])
+    return Settings(found["optimizer"], found["loss"], found["loss_weights"], found["undecayed"] or ())

@@ -78,9 +78,9 @@ class _Listening:
         if self._passes_on:
             self._caller.answer(reply)
 
-    def ask(self, outputs: list[np.ndarray]) -> list[np.ndarray]:
+    def ask(self, question: str, tensors: list[np.ndarray]) -> list[np.ndarray]:
         try:
-            return self._caller.ask(outputs)
+            return self._caller.ask(question, tensors)
         except BaseException as error:
             self._failure = error
             raise

@@ -10,7 +10,7 @@ from typing import Any
 from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.errors import ProtocolError, Refused
 from keras_split.numerics import Numerics
-from keras_split.segment import Segment, Signature, TracedInference, TracedStep
+from keras_split.segment import Segment, Signature, TracedInference, TracedStep, draws_nothing
 from keras_split.server.options import ServingOptions
 from keras_split.server.preparation import read_signature, signature_name, write_outputs
 
@@ -93,7 +93,7 @@ class Traces:
                 "limit. Give batches of one shape, or raise `--max-signatures`."
             )
         signature = read_signature(request, self._topology, self._options.limits)
-        with self._numerics.applied():
+        with self._numerics.applied(), draws_nothing("A layer, loss or function of the server's part"):
             traced = self._compiled(request.mode, signature)
         return signature, traced, write_outputs(traced, name)
 

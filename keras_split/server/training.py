@@ -104,15 +104,17 @@ class Training:
         kind = message.header.WhichOneof("content")
         answers: dict[str, Callable[[Message], Reply]] = {
             "step": self._step,
-            "backward": self._backward,
+            "backward": self._go_on,
+            "settle": self._go_on,
             "snapshot": self._snapshot,
             "restore": self._restore,
             "finalize": self._finalize,
+            "swap": self._swap,
             "inspect": self._inspect,
             "reset_states": self._reset_states,
             "commit": self._commit,
         }
-        if kind not in answers or (self._open is not None and kind != "backward"):
+        if kind not in answers or (self._open is not None and kind != self._open.awaited):
             raise ProtocolError(f"A {kind} request has no place here in a turn.")
         return answers[kind](message)
 
@@ -121,19 +123,22 @@ class Training:
         self._served.open_step = self._open
         return self._heard()
 
-    def _backward(self, message: Message) -> Reply:
+    def _go_on(self, message: Message) -> Reply:
         if self._open is None:
             raise ProtocolError("Gradients came without a step that waits for them.")
         self._seen.crossed(received=message.tensors)
-        self._open.give(message, self._served.traces.step(self._open.signature)[0].graded)
+        signature, traced = self._served.traces.step(self._open.signature)
+        self._open.give(message, traced.outputs, signature.graded)
         return self._heard()
 
     def _heard(self) -> Reply:
         """The step's question, or its answer."""
         opened = cast(OpenStep, self._open)
         if opened.listen():
-            self._seen.crossed(sent=opened.outputs)
-            return pb.Header(forwarded=pb.Forwarded()), opened.outputs, _nothing
+            self._seen.crossed(sent=opened.said)
+            if opened.question == "measured":
+                return pb.Header(measured=pb.Measured()), opened.said, _nothing
+            return pb.Header(forwarded=pb.Forwarded()), opened.said, _nothing
         self._close_step()
         return self._stepped(), opened.reply, opened.go_on
 
@@ -158,6 +163,8 @@ class Training:
         check_values(message.tensors, signature)
         if step.HasField("learning_rate"):
             served.segment.set_learning_rate(step.learning_rate)
+        if step.HasField("iterations"):
+            served.follow_count(step.iterations)
         self._apply(traced, message, caller)
 
     def _apply(self, traced: TracedStep, message: Message, caller: Dialogue) -> None:
@@ -191,6 +198,11 @@ class Training:
     def _reset_states(self, message: Message) -> Reply:
         layer = message.header.reset_states.layer
         self._in_turn(lambda: self._served.reset_states(layer))
+        return self._begun(), [], _nothing
+
+    def _swap(self, message: Message) -> Reply:
+        swap = message.header.swap
+        self._in_turn(lambda: self._served.swap_averages(swap.number, keeps=swap.keeps))
         return self._begun(), [], _nothing
 
     def _inspect(self, message: Message) -> Reply:
@@ -243,7 +255,10 @@ class _Counted:
         self._message = message
         self._caller = caller
         self._seen = seen
-        self.ask = caller.ask
+
+    def ask(self, question: str, tensors: list[np.ndarray]) -> list[np.ndarray]:
+        found: list[np.ndarray] = self._caller.ask((question, tensors))
+        return found
 
     def answer(self, reply: list[np.ndarray]) -> None:
         step, tensors = self._message.header.step, self._message.tensors

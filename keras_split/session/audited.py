@@ -61,23 +61,36 @@ class AuditedSession(Session):
         return prepared
 
     def step(
-        self, prepared: Prepared, tensors: Sequence[np.ndarray], learning_rate: float | None
+        self,
+        prepared: Prepared,
+        tensors: Sequence[np.ndarray],
+        learning_rate: float | None,
+        iterations: int | None = None,
     ) -> list[np.ndarray]:
         """One training step."""
         with self._refusals("Train"):
-            return super().step(prepared, tensors, learning_rate)
+            return super().step(prepared, tensors, learning_rate, iterations)
 
     def forward(
-        self, prepared: Prepared, tensors: Sequence[np.ndarray], learning_rate: float | None
+        self,
+        prepared: Prepared,
+        tensors: Sequence[np.ndarray],
+        learning_rate: float | None,
+        iterations: int | None = None,
     ) -> list[np.ndarray]:
         """The first half of a label-free step."""
         with self._refusals("Train"):
-            return super().forward(prepared, tensors, learning_rate)
+            return super().forward(prepared, tensors, learning_rate, iterations)
 
     def backward(self, gradients: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The second half."""
         with self._refusals("Train"):
             return super().backward(gradients)
+
+    def settle(self, measures: Sequence[np.ndarray]) -> None:
+        """The end of a step whose optimizer looks at all gradients."""
+        with self._refusals("Train"):
+            super().settle(measures)
 
     def infer(self, prepared: Prepared, tensors: Sequence[np.ndarray], combine: bool) -> list[np.ndarray]:
         """One inference."""

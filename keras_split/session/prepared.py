@@ -19,7 +19,7 @@ from keras_split.codec import (
     unflatten_structure,
 )
 from keras_split.errors import ProtocolError
-from keras_split.segment import Input, Output, Shadow, Shape, known_name
+from keras_split.segment import MEASURES, Input, Output, Shadow, Shape, known_name
 
 # Of shapes; how much may be sent is for each session to say.
 _LIMITS = Limits()
@@ -36,7 +36,11 @@ _OUTPUT_ROLES = {
     pb.MASK: "mask",
     pb.LOSS_TERM: "loss_term",
     pb.CUT_GRADIENT: "cut_gradient",
+    pb.PLACES: "places",
+    pb.SQUARED_NORMS: "squared_norms",
+    pb.FINITE: "finite",
 }
+_SECOND_HALF = {"cut_gradient", *MEASURES}
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,7 @@ class Prepared:
         """
         outputs = tuple(_read_output(spec) for spec in reply.outputs)
         _check_cut_gradients(outputs, exchange.smashed)
+        _check_measures(outputs)
         count = _count_outputs(outputs)
         structure = unflatten_structure(range(count), reply.outputs_structure)
         leaves = sum(each.role == "cut_gradient" for each in outputs)
@@ -133,12 +138,17 @@ class Prepared:
     @property
     def forwarded(self) -> tuple[Output, ...]:
         """What the first half of a label-free step brings."""
-        return tuple(each for each in self.outputs if each.role != "cut_gradient")
+        return tuple(each for each in self.outputs if each.role not in _SECOND_HALF)
 
     @property
-    def cut_gradients(self) -> tuple[Output, ...]:
+    def backward(self) -> tuple[Output, ...]:
         """What its second half brings."""
-        return tuple(each for each in self.outputs if each.role == "cut_gradient")
+        return tuple(each for each in self.outputs if each.role in _SECOND_HALF)
+
+    @property
+    def measures(self) -> tuple[Output, ...]:
+        """What the server measures of its gradients, and waits for of the client's before it updates."""
+        return tuple(each for each in self.outputs if each.role in MEASURES)
 
     def check(self, values: Sequence[np.ndarray], target: str, wanted: Sequence[Output]) -> list[np.ndarray]:
         """Returns the values if they are what was agreed on.
@@ -176,6 +186,17 @@ def _check_cut_gradients(outputs: tuple[Output, ...], smashed: tuple[Input, ...]
             raise ProtocolError(
                 f"The server announces a cut gradient of {each.dtype}{list(each.shape or ())} that "
                 "fits no frontier tensor. Do both sides run the same version?"
+            )
+
+
+def _check_measures(outputs: tuple[Output, ...]) -> None:
+    """They come last, each once."""
+    roles = [each.role for each in outputs if each.role in MEASURES]
+    for each, role in zip(outputs[len(outputs) - len(roles) :], roles, strict=True):
+        is_flat = len(each.shape or ()) == (role != "finite")
+        if each.role != role or each.dtype != MEASURES[role] or not is_flat or roles.count(role) > 1:
+            raise ProtocolError(
+                "The server announces what it measures of its gradients in a way that is none."
             )
 
 

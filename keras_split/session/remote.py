@@ -53,8 +53,11 @@ class Remote:
         self.meter = self._line.meter
 
     def host(self, body: dict[str, Any], state: Sequence[np.ndarray], folder: str) -> None:
-        """Places a body on a server that accepts it, for as long as this connection holds."""
-        hosting = self.converse("Host")
+        """Places a body on a server that accepts it, for as long as this connection holds.
+
+        Once it is placed, tells what has changed of it: another description, and values of some variables.
+        """
+        hosting = self.streams.get("Host") or self.converse("Host")
         header = pb.Header(host=pb.Host(body_json=json.dumps(body), checkpoint_directory=folder))
         reply = hosting.ask(header, state, ("hosted",), self.timeouts.state_seconds)
         self.model = reply.header.hosted.model
@@ -62,6 +65,8 @@ class Remote:
 
     def join(self, settings: dict[str, Any] | None) -> Joined:
         """Says hello; with settings, to compile the body anew."""
+        # A body that is compiled anew forgets what was prepared, and a graph from before may still ask.
+        self._known.clear()
         text = json.dumps(settings) if settings else ""
         request = pb.JoinRequest(peer=this_peer(), model=self.model, settings_json=text)
         reply = self.call("Join", request, self.timeouts.join_seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from typing import Any
 
@@ -98,7 +99,11 @@ class Session:
         return self._remote.prepare(exchange)
 
     def step(
-        self, prepared: Prepared, tensors: Sequence[np.ndarray], learning_rate: float | None
+        self,
+        prepared: Prepared,
+        tensors: Sequence[np.ndarray],
+        learning_rate: float | None,
+        iterations: int | None = None,
     ) -> list[np.ndarray]:
         """One training step, exactly once, also over a connection that breaks in between.
 
@@ -106,14 +111,19 @@ class Session:
             prepared: A `"train"` exchange in which labels are shared.
             tensors: Frontier, labels and sample weights.
             learning_rate: The client's; None where both sides follow the same schedule.
+            iterations: What the client's optimizer has counted; None where the server's has as well.
 
         Returns:
             What was prepared for.
         """
-        return self._steps.whole(prepared, tensors, learning_rate)
+        return self._steps.whole(prepared, tensors, learning_rate, iterations)
 
     def forward(
-        self, prepared: Prepared, tensors: Sequence[np.ndarray], learning_rate: float | None
+        self,
+        prepared: Prepared,
+        tensors: Sequence[np.ndarray],
+        learning_rate: float | None,
+        iterations: int | None = None,
     ) -> list[np.ndarray]:
         """The first half of a label-free step: the body's outputs and loss terms.
 
@@ -121,12 +131,17 @@ class Session:
             prepared: A `"train"` exchange without labels.
             tensors: Frontier.
             learning_rate: The client's; None where both sides follow the same schedule.
+            iterations: As in `step`.
         """
-        return self._steps.forward(prepared, tensors, learning_rate)
+        return self._steps.forward(prepared, tensors, learning_rate, iterations)
 
     def backward(self, gradients: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The second half: the cut gradients, for the gradients of the body's outputs."""
         return self._steps.backward(gradients)
+
+    def settle(self, measures: Sequence[np.ndarray]) -> None:
+        """The end of a step whose optimizer looks at all gradients: what was measured of the client's."""
+        self._steps.settle(measures)
 
     def infer(self, prepared: Prepared, tensors: Sequence[np.ndarray], combine: bool) -> list[np.ndarray]:
         """One inference; `combine` allows the server to compute it together with others'."""
@@ -160,6 +175,21 @@ class Session:
     def reset_states(self, layer: str = "") -> None:
         """Takes a stateful layer of the body back to zeros, or all of them."""
         self._turn.ask(pb.Header(reset_states=pb.ResetStates(layer=layer)), "begun")
+
+    def swap_averages(self, *, keeps: bool) -> None:
+        """What `SwapEMAWeights` does to the server's half; the turn goes on until `end_turn`.
+
+        Args:
+            keeps: The averages become what the weights are, in place of changing places with them.
+        """
+        header = pb.Header(swap=pb.Swap(number=secrets.randbits(64) or 1, keeps=keeps))
+        begun = self._turn.ask(header, "begun", keeps_turn=True).header.begun
+        self._position.go_to(begun.version, begun.lineage)
+
+    @property
+    def has_turn(self) -> bool:
+        """Whether this client is in a turn."""
+        return self._turn.stream is not None
 
     def inspect(self, *, digests_only: bool = False, model_only: bool = False) -> dict[str, Any]:
         """The variables of a hosted body by name, or their digests; the optimizer's may be left out."""

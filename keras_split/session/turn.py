@@ -78,9 +78,15 @@ class Turn:
             self._remote.drop("Train")
             raise
 
-    def ask(self, header: pb.Header, reply: str) -> Message:
-        """Asks about the server's state, inside the turn if there is one, else in a turn of its own."""
-        keeps_turn = self._number != 0
+    def ask(self, header: pb.Header, reply: str, *, keeps_turn: bool = False) -> Message:
+        """Asks about the server's state, inside the turn if there is one, else in a turn of its own.
+
+        Args:
+            header: The request.
+            reply: Content of the reply's header.
+            keeps_turn: Whether a turn of its own goes on.
+        """
+        keeps_turn = keeps_turn or self._number != 0
         try:
             return self._remote.persistently(lambda: self._ask_once(header, reply))
         finally:

@@ -6,6 +6,7 @@ from keras_split.state.delta import applied, difference
 from keras_split.state.format import CorruptState
 from keras_split.state.occupancy import occupied
 from keras_split.state.shelf import Shelf, Ticket
+from keras_split.state.tensors import bits
 
 __all__ = [
     "Bundle",
@@ -13,6 +14,7 @@ __all__ = [
     "Shelf",
     "Ticket",
     "applied",
+    "bits",
     "difference",
     "dump",
     "occupied",

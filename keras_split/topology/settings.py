@@ -95,7 +95,8 @@ def validate_settings(settings: Any, *, whose: str = "server") -> dict[str, Any]
     """Checks a peer's compile settings before Keras reads them.
 
     Args:
-        settings: Parsed JSON: `optimizer`, `loss`, `loss_weights`, `metrics`, `weighted_metrics`.
+        settings: Parsed JSON: `optimizer`, `loss`, `loss_weights`, `metrics`, `weighted_metrics`, and
+            `undecayed` where there is something to say.
         whose: Who sent them, for the text.
 
     Returns:
@@ -173,12 +174,15 @@ def _nested(leaf: Check) -> Check:
 
 _SCHEDULE = _object("keras.optimizers.schedules", _SCHEDULES)
 _RATE = {"learning_rate": either(number(0, 1e6), _SCHEDULE)}
+_OPTIMIZER = _object("keras.optimizers", _OPTIMIZERS, _RATE)
+_SCALED = _object("keras.optimizers", ("LossScaleOptimizer",), {"inner_optimizer": _OPTIMIZER})
 _METRIC = either(null, choice(*_NAMES), _object("keras.metrics", _METRICS))
 _LOSS = either(null, choice(*_NAMES), _object("keras.losses", _LOSSES))
 _TABLE: dict[str, Check] = {
-    "optimizer": _object("keras.optimizers", _OPTIMIZERS, _RATE),
+    "optimizer": either(_OPTIMIZER, _SCALED),
     "loss": _nested(_LOSS),
     "loss_weights": _nested(either(null, number())),
     "metrics": _nested(_METRIC),
     "weighted_metrics": _nested(_METRIC),
+    "undecayed": list_of(integer(0, 1 << 31), 0, 1 << 13),
 }

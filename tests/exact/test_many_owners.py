@@ -51,7 +51,9 @@ def assert_as_one_machine(owners: Owners, first, x, y) -> None:
 
 TRIALS = {
     "one owner": Trial((40,), epochs=1),
-    "an epoch each, a folder": Trial(ROWS, handover="file://{folder}"),
+    "an epoch each, all gradients looked at, a folder": Trial(
+        ROWS, bodies.careful, handover="file://{folder}"
+    ),
     "3 steps each, momentum, a schedule, peers": Trial(
         (27, 13), bodies.scheduled, quota="3", handover="peer", full_every=2
     ),

@@ -5,7 +5,16 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from keras.optimizers import SGD, Adam, AdamW, Nadam, RMSprop
+from keras.optimizers import (
+    SGD,
+    Adam,
+    AdamW,
+    LossScaleOptimizer,
+    Muon,
+    Nadam,
+    RMSprop,
+    ScheduleFreeAdamW,
+)
 from keras.optimizers.schedules import CosineDecay, ExponentialDecay
 
 from support.equality import assert_equal_training, client_state, server_state
@@ -20,6 +29,9 @@ OPTIMIZERS = {
     "adam": lambda: Adam(0.01),
     "adamw": lambda: AdamW(0.01, weight_decay=0.1),
     "nadam": lambda: Nadam(0.01),
+    # By its path in the whole model.
+    "muon_without_a_layer": lambda: Muon(0.02, exclude_layers=[r"sequential(_\d+)?/high/"]),
+    "averages_from_the_first_weights_on": lambda: ScheduleFreeAdamW(0.02),
     "centered_rmsprop": lambda: RMSprop(0.01, momentum=0.5, centered=True),
 }
 
@@ -35,6 +47,11 @@ SETTINGS = {
     "accumulation": lambda: Adam(0.05, gradient_accumulation_steps=4),
     "accumulation_with_all": lambda: AdamW(
         ExponentialDecay(0.05, 2, 0.7), gradient_accumulation_steps=2, clipnorm=0.1, use_ema=True
+    ),
+    # Of six steps, or of three accumulated ones, some are clipped and some are not.
+    "global_clipnorm": lambda: SGD(0.5, momentum=0.9, global_clipnorm=1.08),
+    "global_clipnorm_with_all": lambda: AdamW(
+        0.05, gradient_accumulation_steps=2, loss_scale_factor=1024.0, global_clipnorm=1.1, use_ema=True
     ),
     "loss_scale_factor": lambda: SGD(
         ExponentialDecay(0.1, 2, 0.7, staircase=True), momentum=0.9, loss_scale_factor=1024.0
@@ -64,6 +81,30 @@ def test_averages_are_in_place_on_both_sides_after_fit():
                 np.testing.assert_array_equal(state[weight], average)
 
 
+@pytest.mark.parametrize(("swap_on_epoch", "second_cut"), [(False, "high_drop"), (True, None)])
+def test_averages_are_swapped_in_both_halves(swap_on_epoch, second_cut):
+    def optimizer():
+        # Skips the first steps, and so begins its averages late.
+        inner = Adam(0.05, use_ema=True, ema_momentum=0.7)
+        return LossScaleOptimizer(inner, initial_scale=2.0**127.8) if swap_on_epoch else inner
+
+    def train(model):
+        swap = keras.callbacks.SwapEMAWeights(swap_on_epoch)
+        stopping = keras.callbacks.EarlyStopping("loss", patience=9, restore_best_weights=True)
+        history = CASE.fit(model, validation_data=CASE.batches, callbacks=[swap, stopping])
+        between = keras.callbacks.SwapEMAWeights()
+        seen = model.evaluate(CASE.batches, verbose=0, callbacks=[between])
+        outputs = model.predict(CASE.batches, verbose=0, callbacks=[between])
+        return (
+            history,
+            seen,
+            outputs,
+            CASE.fit(model, callbacks=keras.callbacks.CallbackList([swap], model=model)),
+        )
+
+    assert_trains_as_whole(CASE.build, CASE.cut, CASE.settings(optimizer), train, second_cut)
+
+
 def test_a_whole_model_that_makes_its_variables_in_the_first_step_is_no_other():
     with paired_models(CASE.build, CASE.cut) as pair:
         for model in (pair.whole, pair.split):
@@ -72,8 +113,18 @@ def test_a_whole_model_that_makes_its_variables_in_the_first_step_is_no_other():
         assert_equal_training(pair.whole, pair.split, *pair.both(CASE.fit_and_use))
 
 
+FOLLOWED = {
+    "schedule": SETTINGS["exponential_decay"],
+    # Overflows, so that whether an update counts is for the other half to say.
+    "scaled": lambda: LossScaleOptimizer(
+        SGD(0.3, global_clipnorm=1.0), initial_scale=2.0**127.8, dynamic_growth_steps=2
+    ),
+}
+
+
+@pytest.mark.parametrize("make", FOLLOWED.values(), ids=FOLLOWED.keys())
 @pytest.mark.parametrize("frozen", ["low", "high"])
-def test_a_frozen_half_keeps_counting_updates(frozen):
+def test_a_frozen_half_keeps_counting_updates(frozen, make):
     def build():
         model = mlp()
         cut = model.layers.index(model.get_layer("low_drop")) + 1
@@ -82,8 +133,24 @@ def test_a_frozen_half_keeps_counting_updates(frozen):
         return model
 
     case = mlp_case(build=build)
-    make = SETTINGS["exponential_decay"]
     assert_trains_as_whole(case.build, case.cut, case.settings(make), case.fit)
+
+
+def decaying(model):
+    """An optimizer that lets biases and some other weights of a model be."""
+    optimizer = AdamW(0.05, weight_decay=0.5)
+    lasting = [model.get_layer(name).kernel for name in ("low", "classes")]
+    optimizer.exclude_from_weight_decay(var_list=lasting, var_names=["bias"])
+    return optimizer
+
+
+@pytest.mark.parametrize("second_cut", [None, "high_drop"])
+def test_what_is_excluded_from_weight_decay_is_on_both_sides(second_cut):
+    with paired_models(CASE.build, CASE.cut, second_cut) as pair:
+        pair.whole.compile(**CASE.settings(lambda: decaying(pair.whole))())
+        # Of the model that was given, as whoever splits it has it.
+        pair.split.compile(**CASE.settings(lambda: decaying(pair.split._halves.parts.whole))())
+        assert_equal_training(pair.whole, pair.split, *pair.both(CASE.fit))
 
 
 def test_training_goes_on_where_it_stopped():

@@ -30,6 +30,8 @@ POLICIES = {
     "dense-mixed_bfloat16": (DENSE, "mixed_bfloat16"),
     "convolutional-mixed_bfloat16": (CONVOLUTIONAL, "mixed_bfloat16"),
     "recurrent-mixed_bfloat16": (RECURRENT, "mixed_bfloat16"),
+    # With a LossScaleOptimizer, which Keras makes of Adam.
+    "dense-mixed_float16": (DENSE, "mixed_float16"),
     "convolutional-bfloat16": (CONVOLUTIONAL, "bfloat16"),
 }
 
@@ -59,6 +61,36 @@ def test_layers_with_policies_of_their_own():
 
     case = mlp_case("low", build)
     assert_trains_as_whole(case.build, case.cut, case.settings(), case.fit_and_use)
+
+
+@pytest.mark.parametrize("overflowing", ["low", "high"])
+def test_a_gradient_that_overflows_on_either_side_has_both_skip_the_step(overflowing):
+    policy = {"low": "float32", "high": "float32", overflowing: "mixed_float16"}
+
+    def build():
+        return keras.Sequential(
+            [
+                keras.Input((6,)),
+                layers.Dense(8, activation="tanh", name="low", dtype=policy["low"]),
+                layers.Dense(8, activation="relu", name="high", dtype=policy["high"]),
+                layers.Dropout(0.3, name="drop", dtype=policy["high"]),
+                layers.Dense(CLASSES, activation="softmax", name="classes", dtype="float32"),
+            ]
+        )
+
+    def optimizer():
+        inner = keras.optimizers.SGD(0.3, momentum=0.9, global_clipnorm=1.0)
+        # Six steps: it comes down until gradients are finite, and goes up again after two that are.
+        return keras.optimizers.LossScaleOptimizer(inner, initial_scale=2.0**19, dynamic_growth_steps=2)
+
+    def train(model):
+        return case.fit(model), np.asarray(model.optimizer.dynamic_scale), int(model.optimizer.iterations)
+
+    case = mlp_case("low", build)
+    _, scale, updates = assert_trains_as_whole(
+        case.build, case.cut, case.settings(optimizer), train, None, "drop"
+    )
+    assert 0 < updates < 6 and scale > 2.0 ** (19 - (6 - updates))
 
 
 def test_bfloat16_crosses_the_cut_in_two_bytes():

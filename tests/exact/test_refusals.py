@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
-from keras.optimizers import SGD, Adam, AdamW, LossScaleOptimizer
+from keras.optimizers import SGD, Adam, LossScaleOptimizer, MultiOptimizer, OptimizerMap
 
 import keras_split
 from keras_split.errors import TopologyError
@@ -28,23 +28,27 @@ def split():
     model.close()
 
 
-def decaying(*names: str) -> AdamW:
-    optimizer = AdamW(weight_decay=0.1)
-    optimizer.exclude_from_weight_decay(var_names=list(names))
-    return optimizer
+class Global(SGD):
+    """Sees all gradients at once."""
+
+    def apply(self, grads, trainable_variables=None):
+        super().apply(grads, trainable_variables)
 
 
-def excluding_a_variable() -> AdamW:
-    optimizer = AdamW(weight_decay=0.1)
-    optimizer.exclude_from_weight_decay(var_list=[keras.Variable(1.0)])
+def used() -> Adam:
+    optimizer = Adam()
+    optimizer.build([keras.Variable(np.zeros(3))])
+    optimizer.iterations.assign(7)
     return optimizer
 
 
 OPTIMIZERS = {
-    "global_clipnorm": (lambda: SGD(global_clipnorm=1.0), "norm over all gradients"),
-    "loss_scale_optimizer": (lambda: LossScaleOptimizer(Adam()), "halves its scale"),
-    "names_excluded_from_decay": (lambda: decaying("bias"), "not part of an optimizer's config"),
-    "variables_excluded_from_decay": (excluding_a_variable, "not part of an optimizer's config"),
+    "several_optimizers": (lambda: MultiOptimizer(OptimizerMap(SGD(0.1))), "several learning rates"),
+    "used_optimizer": (used, "has been used.*counted 7 updates"),
+    "used_optimizer_inside_another": (lambda: LossScaleOptimizer(used()), "has been used.*counted 7"),
+    "optimizer_with_a_function_as_rate": (lambda: SGD(lambda: 0.1), "function as learning rate"),
+    "optimizer_of_ones_own_that_sees_all": (Global, "Global defines `apply` anew"),
+    "own_optimizer_inside_another": (lambda: LossScaleOptimizer(Global()), "Global defines `apply` anew"),
     "no_keras_optimizer": (lambda: tf.Module(), "Keras optimizer|Could not interpret"),
 }
 
@@ -59,6 +63,22 @@ def test_compile_refuses_optimizer(split, make, reason):
 def test_compile_refuses_a_loss_that_is_code(split):
     with pytest.raises(ValueError, match="A lambda has code in place of a config"):
         split.compile(optimizer="sgd", loss=lambda y, y_pred: keras.ops.mean(y - y_pred))
+
+
+class Remembering(keras.losses.Loss):
+    """A loss with a state."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = keras.Variable(1.0)
+
+    def call(self, y_true, y_pred):
+        return keras.ops.mean(y_true - y_pred) * self.weight
+
+
+def test_compile_refuses_a_loss_that_each_side_would_change_by_itself(split):
+    with pytest.raises(ValueError, match="The loss Remembering has variables"):
+        split.compile("sgd", Remembering())
 
 
 def unregistered(y_true, y_pred):
@@ -129,12 +149,6 @@ def test_jit_compile_is_turned_off_with_a_warning_and_stays_exact():
         assert_trains_as_whole(CASE.build, CASE.cut, settings, without_xla)
 
 
-def test_mixed_float16_is_refused():
-    keras.config.set_dtype_policy("mixed_float16")
-    with pytest.raises(ValueError, match="one dynamic loss scale over both sides"):
-        keras_split.SplitModel(mlp(), CASE.cut)
-
-
 def test_a_frozen_model_with_a_layer_that_is_not_is_refused():
     model = mlp()
     model.trainable = False
@@ -162,15 +176,6 @@ def test_a_layer_that_forgets_its_policy_is_refused():
     with pytest.raises(ValueError, match="'drop' of class SpatialDropout2D as another one"):
         fit()
     fit(dtype="bfloat16")
-
-
-def test_fit_refuses_to_swap_averages_on_one_side(split):
-    split.compile(optimizer=Adam(use_ema=True), loss=CASE.compiled["loss"])
-    swap = keras.callbacks.SwapEMAWeights()
-    with pytest.raises(ValueError, match="client's half only"):
-        CASE.fit(split, callbacks=[swap])
-    with pytest.raises(ValueError, match="client's half only"):
-        CASE.fit(split, callbacks=keras.callbacks.CallbackList([swap], model=split))
 
 
 def test_export_is_refused(split, tmp_path):

@@ -6,8 +6,10 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from keras.optimizers import SGD
 
 import keras_split
+from support.batches import in_batches
 from support.by_hand import BATCH, GAP, OPTIMIZERS, ROWS, SOME, ByHand, X, Y, decoder, whole
 from support.equality import assert_same_arrays
 from support.models import CLASSIFIES, Case, classes, convolutional, floats, mlp_case
@@ -88,6 +90,30 @@ def test_alpha_of_zero_is_plain_split_training():
         for ours, theirs in zip(whole_.model.weights, split.whole_model().weights, strict=True):
             np.testing.assert_array_equal(np.array(ours), np.array(theirs), err_msg=str(second_cut))
         split.close()
+
+
+ONE_HOT = np.where(GAP[:, None] < 0, np.nan, GAP[:, None] == np.arange(GAP.max() + 1)).astype("float32")
+
+
+@pytest.mark.parametrize(
+    ("second_cut", "loss", "y"),
+    [(None, "sparse_categorical_crossentropy", GAP), ("high", "categorical_crossentropy", ONE_HOT)],
+    ids=["classes", "one-hot, label-free"],
+)
+def test_a_weight_of_a_class_is_that_of_its_rows_and_of_no_other(second_cut, loss, y):
+    weights = {0: 0.25, 2: 3.0}
+    by_row = np.array([weights.get(each, 1.0) for each in GAP], "float32")
+    found = []
+    for sample_weight, class_weight in [(by_row, None), (None, weights)]:
+        split = split_of(second_cut)
+        split.compile("adam", loss)
+        options = {"callbacks": [keras_split.SemiSupervised(0.3)], "class_weight": class_weight}
+        data = in_batches(BATCH, X, y, sample_weight)
+        history = split.fit(data, epochs=2, shuffle=False, verbose=0, **options).history
+        found.append((history["loss"], weights_of(split)))
+        split.close()
+    assert found[0][0] == found[1][0]
+    assert_same_arrays(found[0][1], found[1][1], "weights")
 
 
 def test_rows_without_labels_cost_nothing_and_do_not_leave():
@@ -231,6 +257,9 @@ def test_what_cannot_be_done_is_refused_with_the_reason():
             case.fit(pair.split, callbacks=[keras_split.SemiSupervised(0.1)])
     split = split_of()
     split.compile("sgd", "sparse_categorical_crossentropy")
-    with pytest.raises(ValueError, match="`class_weight` needs a class in every row"):
-        fit(split, SOME, class_weight={0: 1.0})
+    with pytest.raises(ValueError, match="not beside a `sample_weight`"):
+        fit(split, SOME, class_weight={0: 1.0}, sample_weight=np.ones(ROWS))
+    for optimizer in (keras.optimizers.SGD(global_clipnorm=1.0), keras.optimizers.LossScaleOptimizer(SGD())):
+        with pytest.raises(ValueError, match="look at all gradients of the whole model"):
+            split.compile(optimizer, "sparse_categorical_crossentropy")
     split.close()

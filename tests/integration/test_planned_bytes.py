@@ -110,8 +110,8 @@ def exchanged(monkeypatch):
     steps: list[tuple[dict[str, int], dict[str, int]]] = []
     step = Session.step
 
-    def spied(session, prepared, tensors, learning_rate):
-        reply = step(session, prepared, tensors, learning_rate)
+    def spied(session, prepared, tensors, *pace):
+        reply = step(session, prepared, tensors, *pace)
         exchange = prepared.exchange
         flat = [*exchange.smashed, *_leaves(exchange.labels), *_leaves(exchange.sample_weight)]
         steps.append((_by_role(flat, tensors), _by_role(prepared.outputs, reply)))
@@ -127,13 +127,13 @@ def exchanged_label_free(monkeypatch):
     steps: list[tuple[dict[str, int], dict[str, int]]] = []
     forward, backward = Session.forward, Session.backward
 
-    def spied_forward(session, prepared, tensors, learning_rate):
-        reply = forward(session, prepared, tensors, learning_rate)
+    def spied_forward(session, prepared, tensors, *pace):
+        reply = forward(session, prepared, tensors, *pace)
         steps.append((_by_role(prepared.exchange.smashed, tensors), _by_role(prepared.forwarded, reply)))
         return reply
 
     def spied_backward(session, gradients):
-        wanted = session._steps.opened.prepared.cut_gradients
+        wanted = session._steps._opened.prepared.backward
         reply = backward(session, gradients)
         up, down = steps[-1]
         up["gradient"] = sum(each.nbytes for each in gradients)

@@ -36,6 +36,16 @@ def small() -> keras.Model:
     return model
 
 
+def careful() -> keras.Model:
+    """`small`, with an optimizer that looks at all gradients, clips some of them, and lets biases be."""
+    model = small()
+    inner = keras.optimizers.AdamW(0.01, weight_decay=0.5, global_clipnorm=4.5)
+    inner.exclude_from_weight_decay(var_names=["bias"])
+    optimizer = keras.optimizers.LossScaleOptimizer(inner, dynamic_growth_steps=3)
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
 def scheduled() -> keras.Model:
     """`small`, with momentum and a rate that falls with each update."""
     model = small()

@@ -69,7 +69,11 @@ def server_state(split) -> State:
     """All variables of the server's half, by name."""
     found = split._halves.session().inspect()
     # A body that is rebuilt from its config may order its variables anew, as the server's may have.
-    body = Part.from_config(split._halves.parts.body.to_config()).model
+    own = split._halves.parts.body
+    body = Part.from_config(own.to_config()).model
+    paths = {name: each.path for name, each in named_variables(own.model).items()}
+    for name, each in named_variables(body).items():
+        each._path = paths[name]
     return labelled(found, split.optimizer, body)
 
 
@@ -126,14 +130,15 @@ def _labels(optimizer, variables: list[Any], names: dict[int, str]) -> list[str 
     """
     twin = type(optimizer).from_config(optimizer.get_config())
     owners: dict[int, tuple[int, str]] = {}
-    add = twin.add_variable_from_reference
+    maker = getattr(twin, "inner_optimizer", twin)
+    add = maker.add_variable_from_reference
 
     def watched(reference_variable, name=None, **kwargs):
         slot = add(reference_variable, name=name, **kwargs)
         owners[id(slot)] = (id(reference_variable), name)
         return slot
 
-    twin.add_variable_from_reference = watched
+    maker.add_variable_from_reference = watched
     twin.build(variables)
     found = [owners.get(id(each)) for each in twin.variables]
     return [_label(owner, found[:at].count(None), names) for at, owner in enumerate(found)]

@@ -47,9 +47,11 @@ def train(model: Any, batches: int = bodies.BATCHES, **options: Any) -> Any:
 
 
 @functools.cache
-def trained_whole(steps: int = bodies.BATCHES) -> keras.Model:
+def trained_whole(
+    steps: int = bodies.BATCHES, build: Callable[[], keras.Model] = bodies.small
+) -> keras.Model:
     """What undisturbed training leads to; to be looked at, and not to be trained on."""
-    model = whole_model()
+    model = whole_model(build)
     trace_once(model)
     epochs, rest = divmod(steps, bodies.BATCHES)
     if epochs:
@@ -121,11 +123,16 @@ def label_slots(
     return labelled(bundle, model.optimizer, partition(model, bodies.CUT, second_cut).body.model)
 
 
-def assert_equal_halves(whole: keras.Model, split: SplitModel, server: Server) -> None:
+def assert_equal_halves(
+    whole: keras.Model,
+    split: SplitModel,
+    server: Server,
+    build: Callable[[], keras.Model] = bodies.small,
+) -> None:
     """Passes if both halves are, to the last bit of every variable, what the whole model is."""
     client, body = states_of_whole(whole, bodies.CUT, second_cut_of(split))
     assert_same_arrays(client, client_state(split), "client")
-    assert_same_arrays(body, kept_state(split, server), "server")
+    assert_same_arrays(body, kept_state(split, server, build), "server")
 
 
 class Start:

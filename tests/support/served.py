@@ -25,19 +25,27 @@ from keras_split.state import Shelf
 ROWS = 2
 
 
-def settings(optimizer: str = "sgd") -> str:
+def settings(optimizer: Any = "sgd") -> str:
     """Of a client."""
     return json.dumps(common_settings(_model(optimizer).get_compile_config()))
 
 
 def serve(
-    folder: Path, *, label_free: bool = False, owned: bool = False, place: Any = None, **options: Any
+    folder: Path,
+    *,
+    label_free: bool = False,
+    owned: bool = False,
+    place: Any = None,
+    optimizer: Any = "sgd",
+    **options: Any,
 ) -> Served:
     """A body of one layer behind the cut."""
     parts = partition(_model("sgd"), "low", "high" if label_free else None)
     shelf, serving = Shelf(folder), ServingOptions(**options)
-    body = Served(parts.topology(), parts.body, Numerics.current(), shelf, serving, place, owned=owned)
-    body.settle(settings())
+    body = Served(
+        parts.topology(), parts.body, Numerics.current(), shelf, serving, place, placed={} if owned else None
+    )
+    body.settle(settings(optimizer))
     return body
 
 
@@ -69,7 +77,7 @@ def step(
     return Message(pb.Header(step=header), tensors[:1] if label_free else tensors)
 
 
-def _model(optimizer: str) -> keras.Model:
+def _model(optimizer: Any) -> keras.Model:
     names = {"low": 3, "high": 2, "top": 1}
     layers = [keras.layers.Dense(units, name=name) for name, units in names.items()]
     model = keras.Sequential([keras.Input((4,)), *layers])

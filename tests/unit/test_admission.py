@@ -33,6 +33,7 @@ def body_of(whole: keras.Model) -> tuple[Body, list[Any]]:
         "topology": parts.topology(),
         "body": parts.body.to_config(),
         "variables": list(variables),
+        "paths": {name: each.path for name, each in variables.items()},
         "numerics": Numerics.current().to_config(),
         "modules": [],
     }

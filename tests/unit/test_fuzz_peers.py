@@ -172,6 +172,7 @@ def placed() -> tuple[dict[str, Any], list[Any]]:
         "topology": parts.topology(),
         "body": parts.body.to_config(),
         "variables": list(variables),
+        "paths": {name: each.path for name, each in variables.items()},
         "numerics": Numerics.current().to_config(),
         "modules": [],
     }

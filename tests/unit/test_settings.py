@@ -35,7 +35,19 @@ HOSTILE = {
     "a lambda": ("loss", {"class_name": "__lambda__", "module": "builtins", "config": {"value": "x"}}),
     "a registered class": ("optimizer", {**HONEST["optimizer"], "registered_name": "evil>Adam"}),
     "another module": ("optimizer", {**HONEST["optimizer"], "module": "os.path"}),
-    "an unknown optimizer": ("optimizer", _object("keras.optimizers", "LossScaleOptimizer")),
+    "an unknown optimizer": ("optimizer", _object("keras.optimizers", "MultiOptimizer")),
+    "a scaled optimizer of the server's": (
+        "optimizer",
+        _object("keras.optimizers", "LossScaleOptimizer", inner_optimizer=_object("os", "SGD")),
+    ),
+    "a scaled optimizer that is scaled": (
+        "optimizer",
+        _object(
+            "keras.optimizers",
+            "LossScaleOptimizer",
+            inner_optimizer=_object("keras.optimizers", "LossScaleOptimizer"),
+        ),
+    ),
     "a nested object": (
         "optimizer",
         _object("keras.optimizers", "SGD", momentum=_object("keras.layers", "Lambda")),
@@ -51,8 +63,11 @@ HOSTILE = {
 
 
 def test_honest_settings_pass_unchanged() -> None:
-    settings: dict[str, Any] = copy.deepcopy(HONEST)
-    assert validate_settings(settings) == HONEST
+    scaled = _object(
+        "keras.optimizers", "LossScaleOptimizer", inner_optimizer=HONEST["optimizer"], initial_scale=2.0
+    )
+    for honest in (HONEST, {**HONEST, "optimizer": scaled}):
+        assert validate_settings(copy.deepcopy(honest)) == honest
 
 
 @pytest.mark.parametrize("attack", HOSTILE, ids=str)

@@ -110,3 +110,14 @@ def test_an_exchange_is_compiled_once_by_whatever_name_its_model_is_asked_for(se
     smashed, label = (Input(role, (None, size), "float32") for role, size in (("smashed", 3), ("label", 1)))
     exchange = Exchange("train", (smashed,), label, None, True)
     assert served.prepare(exchange.request("by its name", served.digest)).signature == first
+
+
+def test_only_the_owner_of_a_body_sets_what_its_optimizer_has_counted(tmp_path: Path) -> None:
+    served, owned = serve(tmp_path / "served"), serve(tmp_path / "owned", owned=True)
+    for each in (served, owned):
+        each.follow_count(0)
+    owned.follow_count(7)
+    assert owned.segment.optimizer.iterations == 7
+    with pytest.raises(Refused, match="not the client's to set.*iterations=7"):
+        served.follow_count(7)
+    assert served.segment.optimizer.iterations == 0

@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
 import pytest
 
-from keras_split.segment import Single
+from keras_split.errors import Refused
+from keras_split.segment import Single, placement
 from keras_split.state import read
 from support.served import begin, prepared, serve, step
 
@@ -37,3 +39,9 @@ def test_a_step_whose_reply_cannot_be_made_is_taken_back(tmp_path: Path, nan: st
     assert served.turns.version == 0
     served.check()
     served.engine.stop()
+
+
+def test_several_devices_refuse_an_optimizer_that_looks_at_all_gradients(tmp_path: Path) -> None:
+    served = serve(tmp_path, place=placement("mirrored"), optimizer=keras.optimizers.SGD(global_clipnorm=1.0))
+    with pytest.raises(Refused, match="looks at all gradients.*is served on one device"):
+        prepared(served)

@@ -35,6 +35,9 @@ class Role(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     MASK: _ClassVar[Role]
     LOSS_TERM: _ClassVar[Role]
     CUT_GRADIENT: _ClassVar[Role]
+    PLACES: _ClassVar[Role]
+    SQUARED_NORMS: _ClassVar[Role]
+    FINITE: _ClassVar[Role]
 
 class Mode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -65,6 +68,9 @@ LOGITS: Role
 MASK: Role
 LOSS_TERM: Role
 CUT_GRADIENT: Role
+PLACES: Role
+SQUARED_NORMS: Role
+FINITE: Role
 MODE_UNSPECIFIED: Mode
 TRAIN: Mode
 TEST: Mode
@@ -79,7 +85,7 @@ class Frame(_message.Message):
     def __init__(self, header: _Optional[_Union[Header, _Mapping]] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class Header(_message.Message):
-    __slots__ = ("request", "tensors", "begin", "begun", "step", "stepped", "infer", "inferred", "snapshot", "restore", "ticket", "finalize", "inspect", "inspected", "host", "hosted", "forwarded", "backward", "commit", "committed", "reset_states")
+    __slots__ = ("request", "tensors", "begin", "begun", "step", "stepped", "infer", "inferred", "snapshot", "restore", "ticket", "finalize", "inspect", "inspected", "host", "hosted", "forwarded", "backward", "commit", "committed", "reset_states", "measured", "settle", "swap")
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     TENSORS_FIELD_NUMBER: _ClassVar[int]
     BEGIN_FIELD_NUMBER: _ClassVar[int]
@@ -101,6 +107,9 @@ class Header(_message.Message):
     COMMIT_FIELD_NUMBER: _ClassVar[int]
     COMMITTED_FIELD_NUMBER: _ClassVar[int]
     RESET_STATES_FIELD_NUMBER: _ClassVar[int]
+    MEASURED_FIELD_NUMBER: _ClassVar[int]
+    SETTLE_FIELD_NUMBER: _ClassVar[int]
+    SWAP_FIELD_NUMBER: _ClassVar[int]
     request: int
     tensors: _containers.RepeatedCompositeFieldContainer[Tensor]
     begin: Begin
@@ -122,7 +131,10 @@ class Header(_message.Message):
     commit: Commit
     committed: Committed
     reset_states: ResetStates
-    def __init__(self, request: _Optional[int] = ..., tensors: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., begin: _Optional[_Union[Begin, _Mapping]] = ..., begun: _Optional[_Union[Begun, _Mapping]] = ..., step: _Optional[_Union[Step, _Mapping]] = ..., stepped: _Optional[_Union[Stepped, _Mapping]] = ..., infer: _Optional[_Union[Infer, _Mapping]] = ..., inferred: _Optional[_Union[Inferred, _Mapping]] = ..., snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., restore: _Optional[_Union[Restore, _Mapping]] = ..., ticket: _Optional[_Union[Ticket, _Mapping]] = ..., finalize: _Optional[_Union[Finalize, _Mapping]] = ..., inspect: _Optional[_Union[Inspect, _Mapping]] = ..., inspected: _Optional[_Union[Inspected, _Mapping]] = ..., host: _Optional[_Union[Host, _Mapping]] = ..., hosted: _Optional[_Union[Hosted, _Mapping]] = ..., forwarded: _Optional[_Union[Forwarded, _Mapping]] = ..., backward: _Optional[_Union[Backward, _Mapping]] = ..., commit: _Optional[_Union[Commit, _Mapping]] = ..., committed: _Optional[_Union[Committed, _Mapping]] = ..., reset_states: _Optional[_Union[ResetStates, _Mapping]] = ...) -> None: ...
+    measured: Measured
+    settle: Settle
+    swap: Swap
+    def __init__(self, request: _Optional[int] = ..., tensors: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., begin: _Optional[_Union[Begin, _Mapping]] = ..., begun: _Optional[_Union[Begun, _Mapping]] = ..., step: _Optional[_Union[Step, _Mapping]] = ..., stepped: _Optional[_Union[Stepped, _Mapping]] = ..., infer: _Optional[_Union[Infer, _Mapping]] = ..., inferred: _Optional[_Union[Inferred, _Mapping]] = ..., snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., restore: _Optional[_Union[Restore, _Mapping]] = ..., ticket: _Optional[_Union[Ticket, _Mapping]] = ..., finalize: _Optional[_Union[Finalize, _Mapping]] = ..., inspect: _Optional[_Union[Inspect, _Mapping]] = ..., inspected: _Optional[_Union[Inspected, _Mapping]] = ..., host: _Optional[_Union[Host, _Mapping]] = ..., hosted: _Optional[_Union[Hosted, _Mapping]] = ..., forwarded: _Optional[_Union[Forwarded, _Mapping]] = ..., backward: _Optional[_Union[Backward, _Mapping]] = ..., commit: _Optional[_Union[Commit, _Mapping]] = ..., committed: _Optional[_Union[Committed, _Mapping]] = ..., reset_states: _Optional[_Union[ResetStates, _Mapping]] = ..., measured: _Optional[_Union[Measured, _Mapping]] = ..., settle: _Optional[_Union[Settle, _Mapping]] = ..., swap: _Optional[_Union[Swap, _Mapping]] = ...) -> None: ...
 
 class Tensor(_message.Message):
     __slots__ = ("dtype", "dims", "model")
@@ -259,24 +271,36 @@ class Begun(_message.Message):
     def __init__(self, turn: _Optional[int] = ..., version: _Optional[int] = ..., lineage: _Optional[int] = ...) -> None: ...
 
 class Step(_message.Message):
-    __slots__ = ("signature", "version", "learning_rate", "step", "lineage")
+    __slots__ = ("signature", "version", "learning_rate", "step", "lineage", "iterations")
     SIGNATURE_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     LEARNING_RATE_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     LINEAGE_FIELD_NUMBER: _ClassVar[int]
+    ITERATIONS_FIELD_NUMBER: _ClassVar[int]
     signature: str
     version: int
     learning_rate: float
     step: int
     lineage: int
-    def __init__(self, signature: _Optional[str] = ..., version: _Optional[int] = ..., learning_rate: _Optional[float] = ..., step: _Optional[int] = ..., lineage: _Optional[int] = ...) -> None: ...
+    iterations: int
+    def __init__(self, signature: _Optional[str] = ..., version: _Optional[int] = ..., learning_rate: _Optional[float] = ..., step: _Optional[int] = ..., lineage: _Optional[int] = ..., iterations: _Optional[int] = ...) -> None: ...
 
 class Forwarded(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
 class Backward(_message.Message):
+    __slots__ = ("step",)
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    step: int
+    def __init__(self, step: _Optional[int] = ...) -> None: ...
+
+class Measured(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Settle(_message.Message):
     __slots__ = ("step",)
     STEP_FIELD_NUMBER: _ClassVar[int]
     step: int
@@ -327,6 +351,14 @@ class Restore(_message.Message):
 class Finalize(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class Swap(_message.Message):
+    __slots__ = ("number", "keeps")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    KEEPS_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    keeps: bool
+    def __init__(self, number: _Optional[int] = ..., keeps: bool = ...) -> None: ...
 
 class Inspect(_message.Message):
     __slots__ = ("digests_only", "model_only")
