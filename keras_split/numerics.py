@@ -34,12 +34,6 @@ def set_exactness(kind: str) -> None:
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": kind == "strict"})
 
 
-def exactness() -> str:
-    """What holds in this process: `"default"` or `"strict"`."""
-    options = tf.config.optimizer.get_experimental_options()
-    return "strict" if options.get("disable_meta_optimizer") else "default"
-
-
 @dataclass(frozen=True)
 class Numerics:
     """A process's settings at one moment.

@@ -14,7 +14,6 @@ from tensorflow.python.framework.config import is_op_determinism_enabled
 
 from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.errors import VersionMismatch
-from keras_split.numerics import exactness
 from keras_split.version import package_version
 
 PROTOCOL = 2
@@ -69,7 +68,8 @@ def _fingerprint() -> str:
     )
     onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default")
     determinism = is_op_determinism_enabled()
-    kind = exactness()
+    rewrites = not tf.config.optimizer.get_experimental_options().get("disable_meta_optimizer")
+    kind = "default" if rewrites else "strict"
     return f"threads={threads} onednn={onednn} deterministic={int(determinism)} exact={kind} cpu={_cpu()}"
 
 
