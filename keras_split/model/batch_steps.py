@@ -328,6 +328,8 @@ class BatchSteps(Persistent):
 
 def _standing_for(reply: Reply, returned: Sequence[Any]) -> dict[int, Any]:
     """Tensors of this side for those of the server's operations that have come from there."""
+    if not reply.shadow.outputs:
+        return {}  # Of a head that is not trained nobody goes back through the server's operations.
     terms = zip(
         (number for _, number in reply.shadow.terms), (each for _, each in reply.loss_terms), strict=True
     )

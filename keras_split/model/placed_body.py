@@ -68,7 +68,8 @@ class PlacedBody:
 
     def has_other_values(self) -> bool:
         """Whether values of the body have been set here since the server was told."""
-        return any(not self._is_known(name, each) for name, each in self._variables().items())
+        known = self._is_known
+        return bool(self._told) and any(not known(name, each) for name, each in self._variables().items())
 
     def take(self, values: Mapping[str, np.ndarray]) -> None:
         """Writes what the server has learned into the layers here."""

@@ -73,11 +73,9 @@ class Served:
         *,
         placed: dict[str, Any] | None = None,
     ):
-        self._describe(topology)
-        # Snapshots of one body belong to it whatever its owner changes later.
-        self._first_digest = self.digest
         self.options = options
         self.owned = placed is not None
+        self._describe(topology)
         self.placed = placed or {}
         self.settings_text = ""
         self.counters = Counters()
@@ -169,7 +167,7 @@ class Served:
     def snapshot(self) -> Ticket:
         """Keeps the state; to be called where nothing changes it."""
         self.engine.check()
-        metadata = {"topology": self._first_digest, "time": time.time()}
+        metadata = {"topology": self._snapshots_digest, "time": time.time()}
         return self._shelf.put(read(self.variables()), self.turns.version, metadata)
 
     def restore(self, ticket: Ticket, weights_only: bool) -> None:
@@ -282,7 +280,7 @@ class Served:
         return json.dumps(described)
 
     def _load(self, bundle: Bundle, metadata: dict[str, Any], *, weights_only: bool) -> None:
-        if metadata["topology"] != self._first_digest:
+        if metadata["topology"] != self._snapshots_digest:
             raise Refused(
                 "The snapshot is of another model or cut, or was made by an earlier version of keras_split."
             )
@@ -306,6 +304,9 @@ class Served:
         self.topology = topology
         self.topology_text = json.dumps(topology)
         self.digest = topology_digest(topology)
+        # Snapshots of one body belong to it whatever its owner changes of the layers in front of it.
+        body = {**topology, "head": None, "tail": None}
+        self._snapshots_digest = topology_digest(body) if self.owned else self.digest
 
     def _serve(self, body: Part) -> None:
         self._body = body

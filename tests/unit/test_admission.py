@@ -60,7 +60,7 @@ def test_an_accepted_body_trains_what_its_client_would(hosting: Hosting) -> None
     body, state = body_of(whole)
     found = hosting.find(hosting.host(json.dumps(body), "", state))
     trained = [each.path for each in found.segment.model.trainable_variables]
-    assert trained == ["middle/bias", "high/kernel", "high/bias"]
+    assert trained == ["plain/middle/bias", "plain/high/kernel", "plain/high/bias"]
     body["body"]["frozen"].append("middle/7:gamma")
     with pytest.raises(TopologyError, match="do not belong together|no 'middle/7:gamma'"):
         hosting.host(json.dumps(body), "", state)
