@@ -26,7 +26,7 @@ import tensorflow as tf
 from keras import tree
 
 from keras_split.errors import TopologyError
-from keras_split.naming import stem
+from keras_split.naming import lasting_names, stem
 from keras_split.partition.graph import Graph, is_nested, mask_of
 from keras_split.partition.inventory import named_layers, named_variables, starts_trainable
 from keras_split.partition.part import Part
@@ -331,11 +331,12 @@ class _Values:
 
 def _check_graph(model: Any, other: Any, values: _Values, prefix: str) -> None:
     """Compares what the layers of a model compute, one by one, and how they are called."""
-    own, others = _calls(model), _calls(other)
+    names, other_names = _names(model), _names(other)
+    own, others = _calls(model, names), _calls(other, other_names)
     for name, nodes in own.items():
-        path, operation = f"{prefix}{name}", nodes[0].operation
-        rebuilt = others.get(name, [])
-        if [_call_of(model, each) for each in nodes] != [_call_of(other, each) for each in rebuilt]:
+        operation = nodes[0].operation
+        path, rebuilt = f"{prefix}{operation.name}", others.get(name, [])
+        if [_call_of(names, each) for each in nodes] != [_call_of(other_names, each) for each in rebuilt]:
             raise _refused(path, operation, "how it is called")
         twin = rebuilt[0].operation
         if is_nested(operation):
@@ -348,22 +349,24 @@ _PLAIN = (str, int, float, slice, types.NoneType, types.EllipsisType)
 _PLAIN_MODELS = (keras.Sequential, type(keras.Model(*[keras.Input((1,))] * 2)))
 
 
-def _calls(model: Any) -> dict[str, list[Any]]:
+def _calls(model: Any, names: Mapping[int, str]) -> dict[str, list[Any]]:
+    """The calls of each operation, under a name that it has by its place."""
     found: dict[str, list[Any]] = {}
     for node in Graph(model).nodes:
-        found.setdefault(_name_in(model, node.operation), []).append(node)
+        found.setdefault(names[id(node.operation)], []).append(node)
     for nodes in found.values():
         nodes.sort(key=lambda node: node.operation._inbound_nodes.index(node))
     return found
 
 
-def _name_in(model: Any, operation: Any) -> str:
-    """A Sequential model's config has no operations: Keras makes those of masks anew, and counts on."""
-    is_made = isinstance(model, keras.Sequential) and not isinstance(operation, keras.layers.Layer)
-    return stem(operation.name) if is_made else operation.name
+def _names(model: Any) -> dict[int, str]:
+    """Several operations may have one name, and Keras counts on where it makes names."""
+    operations = list({id(node.operation): node.operation for node in Graph(model).nodes}.values())
+    lasting = lasting_names(each.name for each in operations)
+    return {id(each): name for each, name in zip(operations, lasting, strict=True)}
 
 
-def _call_of(model: Any, node: Any) -> Any:
+def _call_of(names: Mapping[int, str], node: Any) -> Any:
     """The arguments of a call and what it returns, tensors by where they come from."""
 
     def described(each: Any) -> Any:
@@ -373,7 +376,9 @@ def _call_of(model: Any, node: Any) -> Any:
             return {key: described(item) for key, item in each.items()}
         if isinstance(each, keras.KerasTensor):
             history = each._keras_history
-            return _name_in(model, history.operation), history.tensor_index, each.shape, each.dtype
+            # Inputs are no operations of the graph.
+            name = names.get(id(history.operation)) or stem(history.operation.name)
+            return name, history.tensor_index, each.shape, each.dtype
         if isinstance(each, (np.ndarray, tf.Tensor)):
             return _bytes(each)
         return each if isinstance(each, _PLAIN) else type(each)
