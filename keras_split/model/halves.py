@@ -405,6 +405,8 @@ class _Resetting:
         path: Of the layer in the body.
     """
 
+    stands_for_a_method = True
+
     def __init__(self, here: Callable[[], None], halves: Callable[[], Halves | None], path: str):
         self._here = here
         self._halves = halves

@@ -185,6 +185,8 @@ def _memory(layer: Any, other: Any) -> str:
             name: each
             for name, each in vars(one).items()
             if name not in _bookkeeping() and not _decides_a_start(name)
+            # What a split model puts in the place of methods of layers that were given to it.
+            if not getattr(type(each), "stands_for_a_method", False)
         }
         for one in (layer, other)
     )

@@ -11,6 +11,7 @@ import numpy as np
 from keras_split._proto.v1 import split_pb2 as pb
 from keras_split.codec import Limits
 from keras_split.errors import ConnectionLost, SplitError
+from keras_split.naming import topology_digest
 from keras_split.peer import check_peer, this_peer
 from keras_split.session.conversation import Conversation
 from keras_split.session.joined import Joined
@@ -62,6 +63,8 @@ class Remote:
         reply = hosting.ask(header, state, ("hosted",), self.timeouts.state_seconds)
         self.model = reply.header.hosted.model
         self.streams["Host"] = hosting
+        # What has been described anew is asked for by its new name, from the next exchange on.
+        self.digest = topology_digest(body["topology"])
 
     def join(self, settings: dict[str, Any] | None) -> Joined:
         """Says hello; with settings, to compile the body anew."""
