@@ -433,6 +433,8 @@ class SplitModel(BatchSteps):
             undecayed = self._halves.undecayed(self.optimizer, self._undecayed)
             leave_undecayed(optimizer, dict(enumerate(whole.weights)), undecayed)
             whole.compile(optimizer, **tree.map_structure(_fresh, given))
+            # Keras cannot load what it has saved of an optimizer without variables.
+            whole.optimizer.build(whole.trainable_variables)
         return whole
 
     def reset_states(self) -> None:
