@@ -34,6 +34,7 @@ from keras_split.model.own_steps import own_steps
 from keras_split.model.ownership import Ownership
 from keras_split.model.placed_body import PlacedBody
 from keras_split.model.tail import Tail
+from keras_split.numerics import set_exactness
 from keras_split.partition import Part, partition, stateful_layers
 from keras_split.segment import leave_undecayed, named_as
 from keras_split.session import Timeouts
@@ -63,6 +64,8 @@ class SplitModel(BatchSteps):
         timeouts: Deadlines.
         server: Where the body is placed: a `keras_split.Server` that accepts bodies, or None for the
             private server process of this program.
+        exact: `"strict"` or `"default"` for all models of this process, as `keras_split.set_exactness` says
+            it; None leaves that as it is.
         decoder: Keras model from the frontier back to the inputs, or a `keras_split.Decoder`, for learning
             from rows without labels (paper, section 3.3) with the callback `SemiSupervised`. It stays
             in this process.
@@ -90,7 +93,10 @@ class SplitModel(BatchSteps):
         timeouts: Timeouts | None = None,
         server: Any = None,
         decoder: Any = None,
+        exact: str | None = None,
     ):
+        if exact is not None:
+            set_exactness(exact)
         parts = partition(model, cut, second_cut)
         refusals.check_steps(model)
         refusals.check_draws(model)

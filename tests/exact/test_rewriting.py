@@ -9,8 +9,10 @@ from dataclasses import replace
 
 import keras
 import pytest
+import tensorflow as tf
 from keras import layers
 
+import keras_split
 from support.equality import assert_same_result
 from support.models import (
     CLASSES,
@@ -100,3 +102,11 @@ def test_without_graphs_the_logits_are_found_as_well():
     compiled = {"loss": [loss, loss], "loss_weights": [0.7, 1.3], "metrics": [["accuracy"], ["accuracy"]]}
     case = eagerly(Case(read_further("softmax"), "low", floats(6), [classes(), classes()], compiled))
     assert_trains_as_whole(case.build, case.cut, case.settings(), case.fit, None, "high")
+
+
+def test_a_split_model_may_ask_for_strict_exactness():
+    given = mlp_case().build()
+    keras_split.SplitModel(given, "low_drop", exact="strict").close()
+    assert tf.config.optimizer.get_experimental_options()["disable_meta_optimizer"]
+    with pytest.raises(ValueError, match="Received: kind='exactly'"):
+        keras_split.SplitModel(given, "low_drop", exact="exactly")
