@@ -10,6 +10,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from keras_split.peer import PROTOCOL
 from keras_split.transport import SERVICE
 from support import bodies
 from support.environment import environment
@@ -41,7 +42,7 @@ def test_status_tells_what_the_server_does(shared_server, pki):
     tls = ["--certificates", str(pki / "owner")]
     found = json.loads(run(*status, *tls, "--json").stdout)
     assert found["cut"] == bodies.CUT and found["uptime_seconds"] > 0
-    assert found["peer"]["protocol"] == 1
+    assert found["peer"]["protocol"] == PROTOCOL
     table = run(*status, *tls).stdout
     assert f"cut at {bodies.CUT}" in table and "Training now    nobody" in table
 
