@@ -97,7 +97,8 @@ class PlacedBody:
             )
         for path, now in _attributes(self.parts.body.model).items():
             before = self._untold[path]
-            odd = [name for name in now if now[name] != before.get(name)]
+            # Keras notes on a layer whose weights are loaded that it is not calibrated.
+            odd = [name for name in now if now[name] != before.get(name, False)]
             if odd:
                 raise ValueError(
                     f"`{odd[0]}` of layer {path!r} has changed since the model was split, and is not in its "

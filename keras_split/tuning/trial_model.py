@@ -44,7 +44,8 @@ class TrialModel(SplitModel):
 
     def save_weights(self, *args: Any, **kwargs: Any) -> None:
         """Writes the whole model's weights, which `keras.Model.load_weights` of that model reads."""
-        self.whole_model().save_weights(*args, **kwargs)
+        # As the builder made it: its optimizer has not been used, nor has that of a model which reads them.
+        self._halves.assemble().save_weights(*args, **kwargs)
 
     def load_weights(self, *args: Any, **kwargs: Any) -> None:
         """Reads the whole model's weights, before the body is placed on the server.
