@@ -28,7 +28,7 @@ class Outcome:
 
     Args:
         number: Of the case.
-        kind: `"equal"`, `"differs"`, `"refused"` or `"no cut"`.
+        kind: `"equal"`, `"differs"`, `"refused"`, `"no cut"`, or `"not even whole"`: Keras cannot train it.
         why: What differs, or the reason of the refusal.
         draft: The case; None where it has no cut.
     """
@@ -37,6 +37,10 @@ class Outcome:
     kind: str
     why: str = ""
     draft: Draft | None = None
+
+
+class _NotEvenWholeError(Exception):
+    """Keras itself cannot train the model."""
 
 
 def settle(rewriting: str) -> None:
@@ -57,6 +61,8 @@ def compared(number: int, draft: Draft) -> Outcome:
             # Of weights that no loss depends on, and the like.
             warnings.simplefilter("ignore")
             _train_both(draft)
+    except _NotEvenWholeError as error:
+        return Outcome(number, "not even whole", str(error.__cause__), draft)
     except AssertionError as error:
         return Outcome(number, "differs", str(error), draft)
     except (ValueError, SplitError) as error:
@@ -85,7 +91,10 @@ def _train_both(draft: Draft) -> None:
     x, y = draft.data()
     data = in_batches(draft.batch, *(nest if len(nest) > 1 else nest[0] for nest in (x, y)))
     whole = draft.build()
-    expected = _fit(whole, data)
+    try:
+        expected = _fit(whole, data)
+    except Exception as error:
+        raise _NotEvenWholeError from error
     given = draft.build()
     split = keras_split.SplitModel(given, list(draft.cut), list(draft.second_cut) or None)
     try:
