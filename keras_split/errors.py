@@ -14,6 +14,7 @@ SplitError
 ├── VersionMismatch       the halves are at different updates, or speak different versions
 │   └── TurnLost          another has the turn now, or had it since
 ├── TopologyError         a model or cut that must not be run
+├── NotExact              a split model that would not have the bits of the whole one
 ├── ProtocolError         bytes that mean nothing: shape, dtype, size, order
 ├── NotFinite             NaN or infinity where it is refused
 ├── EnvelopeRefused       sealed client state that this side must not use
@@ -109,6 +110,12 @@ class TopologyError(SplitError):
     """A topology that this side must not run, or not the one that both sides agreed on."""
 
     status = grpc.StatusCode.INVALID_ARGUMENT
+
+
+class NotExact(SplitError):  # noqa: N818
+    """Trained split, a model would get other bits than trained whole."""
+
+    status = grpc.StatusCode.FAILED_PRECONDITION
 
 
 class ProtocolError(SplitError):

@@ -12,9 +12,9 @@ import tensorflow as tf
 from keras import tree
 
 from keras_split.errors import ProtocolError
-from keras_split.model.ahead import build_metrics
 from keras_split.model.bridge import Bridge
 from keras_split.model.decoder import Decoder, places
+from keras_split.model.equality import Equality
 from keras_split.model.labelled import Labelled, by_class
 from keras_split.model.made import Made
 from keras_split.model.persistent import Persistent
@@ -25,6 +25,7 @@ from keras_split.model.tail import Tail, floating
 from keras_split.segment import (
     Tape,
     apply_gradients,
+    build_metrics,
     draws_of_its_own,
     innermost,
     logits_beside,
@@ -48,6 +49,7 @@ class BatchSteps(Persistent):
     _tail: Tail | None
     _decoder: Decoder | None
     _bridge: Bridge
+    _equality: Equality
     _alpha: Any
     _class_weight: dict[int, float] | None
     _mode: str
@@ -251,19 +253,20 @@ class BatchSteps(Persistent):
         self._halves.follow_values(self)
         self._build_optimizer()
         super().make_train_function(force)
-        self.train_function: Any = passing(self, self._bridge.guarded(self.train_function))
+        function = self._equality.checked("train", self._bridge.guarded(self.train_function))
+        self.train_function: Any = passing(self, function)
 
     def make_test_function(self, force: bool = False) -> None:
         """Keras', with the server's errors coming out as they are."""
         self._halves.follow_values(self)
         super().make_test_function(force)
-        self.test_function: Any = self._bridge.guarded(self.test_function)
+        self.test_function: Any = self._equality.checked("test", self._bridge.guarded(self.test_function))
 
     def make_predict_function(self, force: bool = False) -> None:
         """Keras', with the server's errors coming out as they are."""
         self._halves.follow_values(self)
         super().make_predict_function(force)
-        self.predict_function: Any = self._bridge.guarded(self.predict_function)
+        self.predict_function: Any = self._equality.checked("predict", self._bridge.guarded(self.predict_function))
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """Keras', of metrics that are there already, so that the step is traced once."""

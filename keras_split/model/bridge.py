@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -14,7 +14,7 @@ from keras import tree
 
 from keras_split.errors import ProtocolError, SplitError
 from keras_split.model.reply import Reply, read_reply
-from keras_split.segment import Input, Output, Shadow, Shape, Sight, writes_after
+from keras_split.segment import Input, Output, Shadow, Shape, Sight, exchanged, writes_after
 from keras_split.session import Exchange, Prepared, Session
 
 
@@ -35,6 +35,15 @@ class Bridge:
         self._counted: int | None = 0
         # Validation inside fit stands in its History, and there every bit counts.
         self.combines = True
+
+    @contextlib.contextmanager
+    def asking(self, partner: Any) -> Iterator[None]:
+        """Within, what is traced asks a partner, which prepares as a session does, and is never run."""
+        session, self._session = self._session, lambda: partner
+        try:
+            yield
+        finally:
+            self._session = session
 
     def train(
         self,
@@ -253,7 +262,7 @@ class Bridge:
                 self._failure = _not_an_end(error)
                 raise RuntimeError("The exchange with the server failed.") from None
 
-        found = tf.numpy_function(call, inputs, [tf.as_dtype(spec.dtype) for spec in wanted])
+        found = exchanged(call, inputs, [tf.as_dtype(spec.dtype) for spec in wanted])
         # TensorFlow returns the only tensor of a list in place of the list, and an operation for none.
         tensors = tree.flatten(found) if wanted else []
         made_by = (tensors[0].op if tensors else found) if tf.inside_function() else None
@@ -295,7 +304,7 @@ def _gate(first: tf.Operation) -> tf.Operation:
     reply in any case, drops what else makes it wait, and then takes that operation away.
     """
     with tf.control_dependencies([first]):
-        return tf.numpy_function(_nothing, [], [])
+        return tf.numpy_function(_nothing, [], [], name="keras_split_gate")
 
 
 def _nothing() -> None:

@@ -26,6 +26,7 @@ from keras_split.model.callback_lists import listed
 from keras_split.model.connect import Connect
 from keras_split.model.connection import Connection
 from keras_split.model.decoder import Decoder, as_decoder
+from keras_split.model.equality import Equality, fresh
 from keras_split.model.fitting import fit_in_turns
 from keras_split.model.halves import Halves
 from keras_split.model.kept import Kept
@@ -146,6 +147,7 @@ class SplitModel(BatchSteps):
             self._tail = Tail(tail, topology["second_frontier"], topology["kept"], topology["name"])
         self._halves = Halves(head, tail, topology, connection)
         self._bridge = Bridge(self._halves.session)
+        self._equality = Equality(self)
         self._mode = "call"
         # No weight of the model either: its gradient is nobody's.
         self._probe = tf.Variable(0.0, name="probe")
@@ -182,6 +184,11 @@ class SplitModel(BatchSteps):
         if decoder is not None:
             # From here on among Keras' metrics.
             self._reconstruction_tracker = keras.metrics.Mean(name="reconstruction_loss")
+
+    @property
+    def _is_comparable(self) -> bool:
+        """Whether the whole model is in this process, and there is one to compare with."""
+        return self._halves.parts is not None and self._decoder is None and self._class_weight is None
 
     @property
     def alpha(self) -> float:
@@ -258,6 +265,7 @@ class SplitModel(BatchSteps):
         theirs = {name: kept.get(name) for name in _OF_A_SERVER if given[name] is None}
         used = {**given, **theirs, "jit_compile": refusals.check_jit(jit_compile)}
         self._loss_weights = used["loss_weights"]
+        self._equality.forget()
         super().compile(optimizer=optimizer, **used)
         self._undecayed = self._halves.undecayed(optimizer, known)
         self._settle()
@@ -438,7 +446,7 @@ class SplitModel(BatchSteps):
             optimizer = type(self.optimizer).from_config(self.optimizer.get_config())
             undecayed = self._halves.undecayed(self.optimizer, self._undecayed)
             leave_undecayed(optimizer, dict(enumerate(whole.weights)), undecayed)
-            whole.compile(optimizer, **tree.map_structure(_fresh, given))
+            whole.compile(optimizer, **tree.map_structure(fresh, given))
             # Keras cannot load what it has saved of an optimizer without variables.
             whole.optimizer.build(whole.trainable_variables)
         return whole
@@ -481,8 +489,3 @@ class SplitModel(BatchSteps):
         for each in (traffic, *others):
             each.set_model(self)
         return keras.callbacks.CallbackList([traffic, callbacks, *others])
-
-
-def _fresh(each: Any) -> Any:
-    """A metric that has counted nothing; all else as it is."""
-    return type(each).from_config(each.get_config()) if isinstance(each, keras.metrics.Metric) else each

@@ -1,5 +1,6 @@
 """A Keras graph and a cut become a head, a body and the frontier between them."""
 
+from keras_split.partition.between import call_in_order, calls_of
 from keras_split.partition.cuts import Cut, describe_cut, legal_cut_names, list_cuts, why_no_cut
 from keras_split.partition.frontier import Frontier, Sections
 from keras_split.partition.graph import same_places
@@ -20,6 +21,8 @@ __all__ = [
     "Part",
     "Partition",
     "Sections",
+    "call_in_order",
+    "calls_of",
     "checked",
     "describe_cut",
     "legal_cut_names",

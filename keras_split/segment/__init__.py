@@ -1,10 +1,12 @@
 """One party's part of a model, run for a remote caller: forward, backward, step, inference."""
 
+from keras_split.segment.ahead import build_metrics
 from keras_split.segment.draws import draws_nothing, draws_of_its_own
 from keras_split.segment.masks import call_with_masks, takes_masks
 from keras_split.segment.names import Sight, named, named_as
+from keras_split.segment.optimized import PROBE, is_rewriting, optimized
 from keras_split.segment.passed import give_logits, logits_beside
-from keras_split.segment.placement import Mirrored, Single, placement, writes_after
+from keras_split.segment.placement import EXCHANGE, Mirrored, Single, exchanged, placement, writes_after
 from keras_split.segment.release import release
 from keras_split.segment.rows import share_rows
 from keras_split.segment.segment import Segment, Settings
@@ -25,7 +27,9 @@ from keras_split.segment.updates import (
 )
 
 __all__ = [
+    "EXCHANGE",
     "MEASURES",
+    "PROBE",
     "Caller",
     "Input",
     "Measures",
@@ -43,11 +47,14 @@ __all__ = [
     "TracedStep",
     "apply_gradients",
     "arrived",
+    "build_metrics",
     "call_with_masks",
     "draws_nothing",
     "draws_of_its_own",
+    "exchanged",
     "give_logits",
     "innermost",
+    "is_rewriting",
     "key_of",
     "known_name",
     "leave_undecayed",
@@ -56,6 +63,7 @@ __all__ = [
     "measure",
     "named",
     "named_as",
+    "optimized",
     "placement",
     "release",
     "roots_of",

@@ -13,10 +13,9 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from tensorflow.core.protobuf import meta_graph_pb2
-from tensorflow.python.eager import context
-from tensorflow.python.grappler import item, tf_optimizer
-from tensorflow.python.ops import handle_data_util
+from tensorflow.python.grappler import item
+
+from keras_split.segment.optimized import PROBE, optimized
 
 
 class Sight:
@@ -30,11 +29,11 @@ class Sight:
         self._left: dict[Any, tuple[str, int]] = {}
         if not tensors or not tf.inside_function():
             return
-        graph = _optimized(tensors)
+        graph = optimized(tensors[0].graph, tensors)
         made = {node.name: node for node in graph.graph_def.node}
         properties = item.Item(graph, ignore_colocation=True, ignore_user_placement=True).GetOpProperties()
         for at, tensor in enumerate(tensors):
-            name, _, place = made[_PROBE.format(at)].input[0].partition(":")
+            name, _, place = made[PROBE.format(at)].input[0].partition(":")
             self._left[tensor.ref()] = name, _rows(properties.get(name, ()), int(place or 0))
 
     def name(self, tensor: Any) -> str:
@@ -55,41 +54,6 @@ class Sight:
         numbers: dict[int, int] = {}
         rows = map(self.rows, tensors)
         return [0 if each >= -1 else numbers.setdefault(each, len(numbers) + 1) for each in rows]
-
-
-_PROBE = "keras_split_probe_{}"
-
-
-def _optimized(tensors: Sequence[Any]) -> Any:
-    """The graph of some tensors as TensorFlow will run it."""
-    graph = meta_graph_pb2.MetaGraphDef(graph_def=tensors[0].graph.as_graph_def())
-    _tell_variables(tensors[0].graph, graph.graph_def)
-    probes = graph.collection_def["train_op"].node_list.value
-    for at, tensor in enumerate(tensors):
-        probe = graph.graph_def.node.add(name=_PROBE.format(at), op="Identity", input=[tensor.name])
-        probe.attr["T"].type = tensor.dtype.as_datatype_enum
-        probes.append(probe.name)
-    config = context.context().config
-    rewriting = config.graph_options.rewrite_options
-    if not rewriting.disable_meta_optimizer:
-        # As small as it may be.
-        rewriting.min_graph_nodes = -1
-        graph.graph_def.CopyFrom(tf_optimizer.OptimizeGraph(config, graph))
-    return graph
-
-
-def _tell_variables(graph: Any, graph_def: Any) -> None:
-    """Has the shapes of variables known, as they are when the graph runs."""
-    for at, node in enumerate(graph_def.node):
-        if node.op != "Placeholder" or node.attr["dtype"].type != tf.resource.as_datatype_enum:
-            continue
-        known = handle_data_util.get_resource_handle_data(graph.get_operation_by_name(node.name).outputs[0])
-        node.op = "_Arg"
-        node.attr.clear()
-        node.attr["T"].type = tf.resource.as_datatype_enum
-        node.attr["index"].i = at
-        node.attr["_handle_dtypes"].list.type.extend(each.dtype for each in known.shape_and_type)
-        node.attr["_handle_shapes"].list.shape.extend(each.shape for each in known.shape_and_type)
 
 
 def _rows(properties: Any, place: int) -> int:

@@ -11,6 +11,10 @@ from keras import tree
 
 from keras_split.errors import Refused
 
+# Name of the operations that hand tensors to the other party. A layer's own Python functions have the names that
+# they have in the whole model.
+EXCHANGE = "keras_split_exchange"
+
 
 class Single:
     """One device: the exact way."""
@@ -46,12 +50,12 @@ class Single:
             tensors: What to give.
             wanted: Dtypes of what is to come.
         """
-        found = tf.numpy_function(respond, tensors, list(wanted))
+        found = exchanged(respond, tensors, wanted)
         return tree.flatten(found) if wanted else []
 
     def hand_over(self, receive: Callable[..., None], tensors: list[Any], before: Callable[[], None]) -> None:
         """Gives a step's reply away from within its graph, before any variable is updated."""
-        handed_over = tf.numpy_function(receive, tensors, [])
+        handed_over = exchanged(receive, tensors, [])
         with writes_after(lambda: handed_over):
             before()
 
@@ -147,6 +151,18 @@ def placement(strategy: str, replicas: int = 0) -> Single | Mirrored:
         "every worker to see the same client's stream, which a turn does not offer. "
         f"Received: strategy={strategy!r}."
     )
+
+
+def exchanged(work: Callable[..., Any], tensors: Sequence[Any], wanted: Sequence[Any]) -> Any:
+    """Has Python hand over tensors from within a graph, and bring others.
+
+    Args:
+        work: Gets arrays, and returns as many as are wanted.
+        tensors: What to give.
+        wanted: Dtypes of what is to come.
+    """
+    with tf.name_scope(""):
+        return tf.numpy_function(work, tensors, list(wanted), name=EXCHANGE)
 
 
 @contextlib.contextmanager

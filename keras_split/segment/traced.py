@@ -57,6 +57,11 @@ class TracedInference:
         self._combined = self._combinable(infer, specs, combines_below)
         self._combines_below = combines_below
 
+    @property
+    def graph(self) -> Any:
+        """As traced, on one device."""
+        return self._function.get_concrete_function().graph
+
     def __call__(self, values: Sequence[np.ndarray], combine: bool) -> list[np.ndarray]:
         """Computes the outputs; thread-safe."""
         if combine and self._combined is not None and len(values[0]) < self._combines_below:
@@ -176,6 +181,11 @@ class TracedStep:
 
         self._function = place.traced(step, [each.spec for each in signature.inputs])
         self.structure, self.outputs, self.shadow = described[0]
+
+    @property
+    def graph(self) -> Any:
+        """As traced, on one device."""
+        return self._function.get_concrete_function().graph
 
     def __call__(self, values: Sequence[np.ndarray], caller: Caller) -> None:
         """Computes a step for a caller. Not thread-safe."""

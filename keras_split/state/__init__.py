@@ -6,12 +6,14 @@ from keras_split.state.delta import applied, difference
 from keras_split.state.format import CorruptState
 from keras_split.state.occupancy import occupied
 from keras_split.state.shelf import Shelf, Ticket
+from keras_split.state.slots import Slot, slots_of
 from keras_split.state.tensors import bits
 
 __all__ = [
     "Bundle",
     "CorruptState",
     "Shelf",
+    "Slot",
     "Ticket",
     "applied",
     "bits",
@@ -21,6 +23,7 @@ __all__ = [
     "optimizer_variables",
     "parse",
     "read",
+    "slots_of",
     "state_digest",
     "write",
 ]

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 import keras_split
-from keras_split.model.ahead import build_metrics
+from keras_split.segment.ahead import build_metrics
 from support.equality import assert_equal_training
 from support.models import Case
 

@@ -18,7 +18,7 @@ FLOORS = [
     {"store"},
     {"exchange", "session", "server"},
     {"local", "owners"},
-    {"callbacks", "datasets", "planning", "zoo"},
+    {"callbacks", "datasets", "exactness", "planning", "zoo"},
     {"model"},
     {"tuning", "verification"},
     {"__init__"},
