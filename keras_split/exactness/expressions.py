@@ -160,6 +160,10 @@ class Expressions:
             if joined[0] == "ConcatV2" and len(joined) - 4 == node.attr["num_split"].i:
                 return int(joined[3 + place])
         options = tuple(sorted(self._options(graph, node)))
+        if kind == "_UnaryOpsComposition":
+            return self._chain(node, read[0])
+        if kind == "TanhGrad" and self._is(read[0], 0):
+            return read[1]
         if kind == "AddN":
             return self._sum(read, graph.first_addend(node.name), dtype)
         if kind == "Square" and self._numbers.parts(read[0])[0] == "Sub":
@@ -171,6 +175,13 @@ class Expressions:
         if kind in _COMMUTATIVE:
             read = sorted(read)
         return self._numbers.of(kind, options, place, *read)
+
+    def _chain(self, node: Any, read: Expression) -> Expression:
+        """One operation after the other, as they would be by themselves."""
+        of_kind = ("T", node.attr["T"].SerializeToString(deterministic=True))
+        for each in node.attr["op_names"].list.s:
+            read = self._numbers.of(each.decode(), (of_kind,), 0, read)
+        return read
 
     def _sum(self, addends: list[Expression], first: int, dtype: Any) -> Expression:
         addends[0], addends[first] = addends[first], addends[0]
@@ -184,8 +195,8 @@ class Expressions:
         return found
 
     def _product(self, dtype: Any, one: Expression, other: Expression) -> Expression:
-        if self._is_one(one) or self._is_one(other):
-            return other if self._is_one(one) else one
+        if self._is(one, 1) or self._is(other, 1):
+            return other if self._is(one, 1) else one
         return self._numbers.of("Mul", dtype.name, 0, *sorted((one, other)))
 
     def _constant(self, value: np.ndarray) -> Expression:
@@ -196,12 +207,12 @@ class Expressions:
         values = first if value.tobytes() == first * value.size else value.tobytes()
         return self._numbers.of("constant", value.dtype.name, values)
 
-    def _is_one(self, expression: Expression) -> bool:
+    def _is(self, expression: Expression, number: int) -> bool:
         parts = self._numbers.parts(expression)
         if parts[0] != "constant":
             return False
         value = np.frombuffer(parts[2], tf.as_dtype(parts[1]).as_numpy_dtype)
-        return value.size == 1 and bool(value[0] == 1)
+        return value.size == 1 and bool(value[0] == number)
 
     def _options(self, graph: Graph, node: Any) -> list[tuple[str, Any]]:
         found = []

@@ -11,7 +11,7 @@ from keras_split.model.labelled import Labelled
 from keras_split.model.made import Made
 from keras_split.model.reconstruction import Reconstruction
 from keras_split.model.reply import Reply
-from keras_split.segment import Tape, arrived, key_of, roots_of, shaped_like
+from keras_split.segment import Tape, arrived, key_of, roots_of
 
 Variables = Sequence[Any]
 Pairs = list[tuple[Any, Any]]
@@ -79,6 +79,14 @@ class Pulled:
 
         return arrive
 
-    def among_all(self, gradient: Any, tensor: Any, of_all: Callable[[Any, Any], Any] = shaped_like) -> Any:
-        """A gradient of the labelled rows, as one of all rows of a tensor."""
-        return of_all(gradient, tensor) if self.rows is None else self.rows.among_all(gradient, tensor)
+    def among_all(self, gradient: Any, tensor: Any, of_all: Callable[[Any, Any], Any] | None = None) -> Any:
+        """A gradient of the labelled rows, as one of all rows of a tensor.
+
+        Args:
+            gradient: Of those of them that took part in the exchange.
+            tensor: Of all rows.
+            of_all: What becomes of a gradient where all rows took part.
+        """
+        if self.rows is not None:
+            return self.rows.among_all(gradient, tensor)
+        return gradient if of_all is None else of_all(gradient, tensor)

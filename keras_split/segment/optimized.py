@@ -38,12 +38,21 @@ def optimized(graph: Any, tensors: Sequence[Any], operations: Sequence[str] = ()
         probe = found.graph_def.node.add(name=PROBE.format(at), op="Identity", input=[tensor.name])
         probe.attr["T"].type = tensor.dtype.as_datatype_enum
         wanted.append(probe.name)
+    _place(found.graph_def)
     if is_rewriting():
         config = context.context().config
         # As small as it may be.
         config.graph_options.rewrite_options.min_graph_nodes = -1
         found.graph_def.CopyFrom(tf_optimizer.OptimizeGraph(config, found))
     return found
+
+
+def _place(graph_def: Any) -> None:
+    """Has all of it on the CPU, where there is nothing else: some rewriting is for CPUs only."""
+    devices = tf.config.list_logical_devices()
+    if all(each.device_type == "CPU" for each in devices):
+        for node in graph_def.node:
+            node.device = devices[0].name if not node.device else node.device
 
 
 def _tell_variables(graph: Any, graph_def: Any) -> None:

@@ -270,13 +270,16 @@ def arrived(gradient: Any, tensor: Any, name: str = "", *, tied: bool = True) ->
         tied: Whether TensorFlow may know that both have equally many rows.
     """
     with tf.name_scope(""):
-        own = tf.raw_ops.DeepCopy(x=gradient, name=name or None)
-        return shaped_like(own, tensor, name) if tied else own
+        if not tied:
+            return tf.raw_ops.DeepCopy(x=gradient, name=name or None)
+        return shaped_like(tf.raw_ops.DeepCopy(x=gradient), tensor, name)
 
 
 def shaped_like(gradient: Any, tensor: Any, name: str = "") -> Any:
     """The same gradient, of which TensorFlow knows that it has a tensor's shape."""
-    known = tf.reshape(gradient, tf.shape(tensor), name=name or None)
+    # At zero, the gradient of tanh is what it gets.
+    zeros = tf.raw_ops.ZerosLike(x=tensor)
+    known = tf.raw_ops.TanhGrad(y=zeros, dy=gradient, name=name or None)
     known.set_shape(tensor.shape)
     return known
 
