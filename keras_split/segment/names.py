@@ -78,4 +78,6 @@ def named(tensor: Any, name: str) -> Any:
     if not name or not tf.inside_function():
         return tensor
     with tf.name_scope(""):
-        return tf.raw_ops.EnsureShape(input=tensor, shape=tensor.shape, name=name)
+        # Neither copies, nor is taken away by TensorFlow's optimizer as an Identity is, and both leave sizes
+        # the same ones as those of the tensor: of an EnsureShape's, TensorFlow would see that too late.
+        return tf.raw_ops.Squeeze(input=tf.raw_ops.ExpandDims(input=tensor, axis=0), axis=[0], name=name)
