@@ -35,6 +35,8 @@ _IDLE = {
     *("Tshape", "Tdim", "Tidx", "Tpaxis", "Taxis", "Tperm", "Tmultiples", "Tlen", "Tpaddings"),
 }
 _SHAPE = "a shape"
+# Which round nothing, so that it does not matter whether they are a part of the operation before.
+_EXACT_ACTIVATIONS = (b"Relu", b"Relu6")
 
 
 class Place(NamedTuple):
@@ -160,6 +162,8 @@ class Expressions:
             if joined[0] == "ConcatV2" and len(joined) - 4 == node.attr["num_split"].i:
                 return int(joined[3 + place])
         options = tuple(sorted(self._options(graph, node)))
+        if kind in ("_FusedMatMul", "_FusedConv2D") and node.attr["fused_ops"].list.s[-1] in _EXACT_ACTIVATIONS:
+            return self._unfused(graph, node, place, read)
         if kind == "_UnaryOpsComposition":
             return self._chain(node, read[0])
         if kind == "TanhGrad" and self._is(read[0], 0):
@@ -176,6 +180,14 @@ class Expressions:
             read = sorted(read)
         return self._numbers.of(kind, options, place, *read)
 
+    def _unfused(self, graph: Graph, node: Any, place: int, read: list[Expression]) -> Expression:
+        of_kind = ("T", node.attr["T"].SerializeToString(deterministic=True))
+        bare = type(node)()
+        bare.CopyFrom(node)
+        activation = bare.attr["fused_ops"].list.s.pop()
+        before = self._numbers.of(node.op, tuple(sorted(self._options(graph, bare))), place, *read)
+        return self._numbers.of(activation.decode(), (of_kind,), 0, before)
+
     def _chain(self, node: Any, read: Expression) -> Expression:
         """One operation after the other, as they would be by themselves."""
         of_kind = ("T", node.attr["T"].SerializeToString(deterministic=True))
@@ -185,6 +197,8 @@ class Expressions:
 
     def _sum(self, addends: list[Expression], first: int, dtype: Any) -> Expression:
         addends[0], addends[first] = addends[first], addends[0]
+        # To add nothing changes nothing, but a negative zero.
+        addends = [each for each in addends if not self._is(each, 0)] or addends[:1]
         found = addends[0]
         for each in addends[1:]:
             if each == found:

@@ -23,6 +23,8 @@ def share_rows(tensors: list[Any], names: Sequence[str], ties: Sequence[int]) ->
         names: Of the operations that made them, which those that make them here get too.
         ties: Numbers, not 0, that are equal for tensors with equally many rows.
     """
+    # In a graph that runs, arguments have no shapes by themselves.
+    tensors = [tf.raw_ops.EnsureShape(input=each, shape=each.shape) for each in tensors]
     groups: dict[Any, list[int]] = {}
     for at, (tensor, tie) in enumerate(zip(tensors, ties, strict=True)):
         if tie and tensor.shape.rank and tensor.shape[0] is None and None not in tensor.shape[1:]:
