@@ -8,6 +8,7 @@ numbers are added or multiplied.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -166,7 +167,7 @@ class Expressions:
             return self._unfused(graph, node, place, read)
         if kind == "_UnaryOpsComposition":
             return self._chain(node, read[0])
-        if kind == "TanhGrad" and self._is(read[0], 0):
+        if kind == "TanhGrad" and self._number(read[0]) == 0:
             return read[1]
         if kind == "AddN":
             return self._sum(read, graph.first_addend(node.name), dtype)
@@ -198,7 +199,7 @@ class Expressions:
     def _sum(self, addends: list[Expression], first: int, dtype: Any) -> Expression:
         addends[0], addends[first] = addends[first], addends[0]
         # To add nothing changes nothing, but a negative zero.
-        addends = [each for each in addends if not self._is(each, 0)] or addends[:1]
+        addends = [each for each in addends if self._number(each) != 0] or addends[:1]
         found = addends[0]
         for each in addends[1:]:
             if each == found:
@@ -209,9 +210,29 @@ class Expressions:
         return found
 
     def _product(self, dtype: Any, one: Expression, other: Expression) -> Expression:
-        if self._is(one, 1) or self._is(other, 1):
-            return other if self._is(one, 1) else one
-        return self._numbers.of("Mul", dtype.name, 0, *sorted((one, other)))
+        """A product, with a power of two in front: to multiply by it rounds nothing, wherever it is done."""
+        (power, one), (further, other) = self._without_power(dtype, one), self._without_power(dtype, other)
+        unit = self._constant(np.full(1, 1).astype(dtype.as_numpy_dtype))
+        rest = sorted(each for each in (one, other) if each != unit)
+        found = self._numbers.of("Mul", dtype.name, 0, *rest) if len(rest) == 2 else (rest or [unit])[0]
+        if power * further == 1:
+            return found
+        front = self._constant(np.full(1, power * further).astype(dtype.as_numpy_dtype))
+        return front if found == unit else self._numbers.of("Mul", dtype.name, 0, front, found)
+
+    def _without_power(self, dtype: Any, factor: Expression) -> tuple[float, Expression]:
+        """The power of two in a factor, and the rest of it."""
+        parts = self._numbers.parts(factor)
+        if parts[0] == "constant":
+            power = self._power_of_two(factor)
+            unit = self._constant(np.full(1, 1).astype(dtype.as_numpy_dtype))
+            return (1.0, factor) if power is None else (power, unit)
+        power = self._power_of_two(parts[3]) if parts[0] == "Mul" else None
+        return (1.0, factor) if power is None else (power, parts[4])
+
+    def _power_of_two(self, expression: Expression) -> float | None:
+        number = self._number(expression)
+        return None if number is None or math.frexp(number)[0] != 0.5 else number
 
     def _constant(self, value: np.ndarray) -> Expression:
         if value.dtype.kind in "iu":
@@ -221,12 +242,13 @@ class Expressions:
         values = first if value.tobytes() == first * value.size else value.tobytes()
         return self._numbers.of("constant", value.dtype.name, values)
 
-    def _is(self, expression: Expression, number: int) -> bool:
+    def _number(self, expression: Expression) -> float | None:
+        """Of a floating-point constant that is the same everywhere."""
         parts = self._numbers.parts(expression)
-        if parts[0] != "constant":
-            return False
+        if parts[0] != "constant" or not tf.as_dtype(parts[1]).is_floating:
+            return None
         value = np.frombuffer(parts[2], tf.as_dtype(parts[1]).as_numpy_dtype)
-        return value.size == 1 and bool(value[0] == number)
+        return float(value[0]) if value.size == 1 else None
 
     def _options(self, graph: Graph, node: Any) -> list[tuple[str, Any]]:
         found = []
