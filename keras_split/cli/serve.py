@@ -157,7 +157,9 @@ def serve(
     if model is None:
         serve_clients(options, _tell)
     else:
-        serve_model(model, cut, second_cut, options, _tell)
+        from keras_split.verification.served import check_served
+
+        serve_model(model, cut, second_cut, options, _tell, check=check_served)
 
 
 def _tell(address: str) -> None:

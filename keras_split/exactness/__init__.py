@@ -1,4 +1,4 @@
-"""Whether the parts of a model compute what the whole model does, to the last bit; found out without running them."""
+"""Whether a model's parts compute what the whole model does, to the last bit: found out without a step."""
 
 from keras_split.exactness.comparison import Subject, first_difference
 

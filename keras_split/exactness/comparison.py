@@ -1,6 +1,6 @@
 """Compares the whole model's step with the steps of its parts, as TensorFlow will run them.
 
-Each of the three is traced, and left to TensorFlow's optimizer. Then what a variable becomes in the whole model's
+Each of them is traced, and left to TensorFlow's optimizer. Then what a variable becomes in the whole model's
 step has to be the same expression as in the part that has the variable.
 """
 
@@ -22,7 +22,7 @@ from keras_split.exactness.hollow import hollow
 from keras_split.exactness.partner import Partner
 from keras_split.exactness.whole import whole_twin
 from keras_split.partition import Partition, named_variables, shown_names
-from keras_split.segment import Settings
+from keras_split.segment import ARGUMENT, Settings
 from keras_split.state import slots_of
 
 _WHOLE, _CLIENT, _SERVER = "whole", "client", "server"
@@ -149,7 +149,7 @@ class _Names:
             optimizer: Whose variables it may have.
             metrics: Further variables, which have the same order in all graphs.
         """
-        special = {_handle(each)._id: ("metric", at) for at, each in enumerate(metrics)}
+        special: dict[int, Any] = {_handle(each)._id: ("metric", at) for at, each in enumerate(metrics)}
         slots = slots_of(optimizer, optimizer._trainable_variables)
         for slot, variable in zip(slots, optimizer.variables, strict=True):
             owner = None if slot.owner is None else _handle(slot.owner)._id
@@ -161,7 +161,7 @@ class _Names:
 
     def given(self, side: str, tensor: Ref) -> Any:
         """What a tensor is that comes into a graph; equal for the same things."""
-        return self._known.get((side, tensor.name), ("data", tensor.place))
+        return self._known.get((side, tensor.name.removesuffix(ARGUMENT)), ("data", tensor.place))
 
     def shown(self, key: Any) -> str:
         """What it is, for people."""

@@ -1,9 +1,9 @@
 """What the tensors of graphs are computed from, such that equal expressions have equal bits.
 
-Two graphs of the same model differ in much that changes no bit: shapes that are constants in the one and computed
-in the other, addends of two that have changed places, a copy. An expression leaves that out. It keeps what
-TensorFlow's optimizer may have done otherwise: which operations there are, and in which order more than two
-numbers are added or multiplied.
+Two graphs of the same model differ in much that changes no bit: shapes that are constants in the one and
+computed in the other, two addends that have changed places, a copy. An expression leaves that out. It keeps
+what TensorFlow's optimizer may have done otherwise: which operations there are, and in which order more than
+two numbers are added or multiplied.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework import tensor_util
 
-from keras_split.exactness.graph import Graph, Ref, dtype_of
+from keras_split.exactness.graph import Graph, Ref
 
 # An expression: equal for equal ones, of all graphs of one `Expressions`.
 Expression = int
@@ -26,7 +26,7 @@ _SAME_VALUES = {
     *("Reshape", "ExpandDims", "Squeeze", "BroadcastTo", "Enter"),
 }
 _OF_SHAPES = {"Shape", "ShapeN", "Size", "Rank", "BroadcastGradientArgs", "Range", "ConcatOffset"}
-_COMMUTATIVE = {"Maximum", "Minimum", "Equal", "NotEqual", "SquaredDifference", "LogicalAnd"}
+_COMMUTATIVE = {"Maximum", "Minimum", "Equal", "NotEqual", "LogicalAnd", "LogicalOr"}
 # Of which the optimizer makes the one of the other.
 _SAME_KIND = {"Add": "AddV2"}
 # Attributes that say what is known of shapes, or how to run.
@@ -35,9 +35,12 @@ _IDLE = {
     *("output_shapes", "shape", "validate_shape", "parallel_iterations", "index_type", "is_constant"),
     *("Tshape", "Tdim", "Tidx", "Tpaxis", "Taxis", "Tperm", "Tmultiples", "Tlen", "Tpaddings"),
 }
+# Of matrix products and convolutions, fused or not.
+_OF_PRODUCTS = {
+    *("T", "transpose_a", "transpose_b"),
+    *("strides", "padding", "data_format", "dilations", "explicit_paddings"),
+}
 _SHAPE = "a shape"
-# Which round nothing, so that it does not matter whether they are a part of the operation before.
-_EXACT_ACTIVATIONS = (b"Relu", b"Relu6")
 
 
 class Place(NamedTuple):
@@ -72,8 +75,8 @@ class Expressions:
     Args:
         graphs: By name.
         handed: Where a tensor comes from another graph: the tensor there.
-        given: What stands for tensors that come into a graph from elsewhere; equal for the same ones. Called with
-            the graph's name and the tensor.
+        given: What stands for tensors that come into a graph from elsewhere, equal for the same ones. Called
+            with the graph's name and the tensor.
         numbers: Shared with other graphs that are to be compared.
     """
 
@@ -151,73 +154,112 @@ class Expressions:
         kind = _SAME_KIND.get(node.op, node.op)
         if kind in _SAME_VALUES or (kind == "Sum" and _reduces_perhaps(graph, node)):
             return read[0]
-        if kind == "Fill":
-            return read[1]
-        dtype = dtype_of(node, "dtype", "DstT", "output_type", "out_type", "T")
-        if dtype is not None and dtype.is_integer and set(read) == {self._numbers.of(_SHAPE)}:
+        if _makes_integers(node) and set(read) == {self._numbers.of(_SHAPE)}:
             return self._numbers.of(_SHAPE)
-        if kind in ("ZerosLike", "OnesLike") and dtype != tf.variant:
-            return self._constant(np.full(1, kind == "OnesLike").astype(dtype.as_numpy_dtype))
-        if kind in ("Split", "SplitV"):
-            joined = self._numbers.parts(read[kind == "Split"])
-            if joined[0] == "ConcatV2" and len(joined) - 4 == node.attr["num_split"].i:
-                return int(joined[3 + place])
+        rule = _RULES.get(kind)
+        found = None if rule is None else rule(self, graph, node, place, read)
+        return self._as_it_is(graph, node, place, read) if found is None else found
+
+    def _as_it_is(
+        self, graph: Graph, node: Any, place: int, read: Sequence[Expression], kind: str = ""
+    ) -> Expression:
+        kind = kind or node.op
         options = tuple(sorted(self._options(graph, node)))
-        if kind in ("_FusedMatMul", "_FusedConv2D") and node.attr["fused_ops"].list.s[-1] in _EXACT_ACTIVATIONS:
-            return self._unfused(graph, node, place, read)
-        if kind == "_UnaryOpsComposition":
-            return self._chain(node, read[0])
-        if kind == "TanhGrad" and self._number(read[0]) == 0:
-            return read[1]
-        if kind == "AddN":
-            return self._sum(read, graph.first_addend(node.name), dtype)
-        if kind == "Square" and self._numbers.parts(read[0])[0] == "Sub":
-            kind, read = "SquaredDifference", list(self._numbers.parts(read[0])[3:])
-        if kind == "AddV2":
-            return self._sum(read, 0, dtype)
-        if kind == "Mul":
-            return self._product(dtype, *read)
-        if kind in _COMMUTATIVE:
-            read = sorted(read)
-        return self._numbers.of(kind, options, place, *read)
+        return self._numbers.of(kind, options, place, *(sorted(read) if kind in _COMMUTATIVE else read))
 
-    def _unfused(self, graph: Graph, node: Any, place: int, read: list[Expression]) -> Expression:
-        of_kind = ("T", node.attr["T"].SerializeToString(deterministic=True))
-        bare = type(node)()
-        bare.CopyFrom(node)
-        activation = bare.attr["fused_ops"].list.s.pop()
-        before = self._numbers.of(node.op, tuple(sorted(self._options(graph, bare))), place, *read)
-        return self._numbers.of(activation.decode(), (of_kind,), 0, before)
+    def _fill(self, graph: Graph, node: Any, place: int, read: list[Expression]) -> Expression:
+        return read[1]
 
-    def _chain(self, node: Any, read: Expression) -> Expression:
+    def _alike(self, graph: Graph, node: Any, place: int, read: list[Expression]) -> Expression | None:
+        dtype = tf.as_dtype(node.attr["T"].type)
+        if dtype == tf.variant:
+            return None
+        return self._constant(np.full(1, node.op == "OnesLike").astype(dtype.as_numpy_dtype))
+
+    def _split(self, graph: Graph, node: Any, place: int, read: list[Expression]) -> Expression | None:
+        """What was joined before, as the rows of the tensors that cross a cut."""
+        joined = self._numbers.parts(read[node.op == "Split"])
+        whole = joined[0] == "ConcatV2" and len(joined) - 4 == node.attr["num_split"].i
+        return joined[3 + place] if whole else None
+
+    def _unfused(self, graph: Graph, node: Any, place: int, read: list[Expression]) -> Expression | None:
+        """A bias, and an activation that rounds nothing, may be a part of the operation before, or not."""
+        fused = list(node.attr["fused_ops"].list.s)
+        if fused not in ([b"BiasAdd"], [b"BiasAdd", b"Relu"], [b"BiasAdd", b"Relu6"]) or len(read) != 3:
+            return None
+        kind = node.op.removeprefix("_Fused")
+        options = [each for each in self._options(graph, node) if each[0] in _OF_PRODUCTS]
+        found = self._numbers.of(kind, tuple(sorted(options)), place, *read[:2])
+        found = self._applied(b"BiasAdd", node, found, read[2])
+        return found if len(fused) == 1 else self._applied(fused[1], node, found)
+
+    def _linear(self, graph: Graph, node: Any, place: int, read: list[Expression]) -> Expression:
+        options = [each for each in self._options(graph, node) if each[0] in _OF_PRODUCTS]
+        return self._numbers.of(node.op, tuple(sorted(options)), place, *read)
+
+    def _bias(self, graph: Graph, node: Any, place: int, read: list[Expression]) -> Expression:
+        return self._applied(b"BiasAdd", node, *read)
+
+    def _power(self, graph: Graph, node: Any, place: int, read: list[Expression]) -> Expression | None:
+        return read[0] if self._number(read[1]) == 1 else None
+
+    def _transposed(self, graph: Graph, node: Any, place: int, read: list[Expression]) -> Expression | None:
+        """There and back."""
+        parts = self._numbers.parts(read[0])
+        return parts[3] if parts[0] == "Transpose" else None
+
+    def _chain(self, graph: Graph, node: Any, place: int, read: list[Expression]) -> Expression:
         """One operation after the other, as they would be by themselves."""
-        of_kind = ("T", node.attr["T"].SerializeToString(deterministic=True))
+        found = read[0]
         for each in node.attr["op_names"].list.s:
-            read = self._numbers.of(each.decode(), (of_kind,), 0, read)
-        return read
+            found = self._applied(each, node, found)
+        return found
 
-    def _sum(self, addends: list[Expression], first: int, dtype: Any) -> Expression:
-        addends[0], addends[first] = addends[first], addends[0]
-        # To add nothing changes nothing, but a negative zero.
-        addends = [each for each in addends if self._number(each) != 0] or addends[:1]
+    def _applied(self, kind: bytes, node: Any, *read: Expression) -> Expression:
+        options = (("T", node.attr["T"].SerializeToString(deterministic=True)),)
+        return self._numbers.of(kind.decode(), options, 0, *read)
+
+    def _of_tanh(self, graph: Graph, node: Any, place: int, read: list[Expression]) -> Expression | None:
+        """At zero it is the gradient that it gets; arriving gradients are given their shape so."""
+        return read[1] if self._number(read[0]) == 0 else None
+
+    def _square(self, graph: Graph, node: Any, place: int, read: list[Expression]) -> Expression | None:
+        parts = self._numbers.parts(read[0])
+        return None if parts[0] != "Sub" else self._squared(parts[1], parts[3:])
+
+    def _difference(self, graph: Graph, node: Any, place: int, read: list[Expression]) -> Expression:
+        options = (("T", node.attr["T"].SerializeToString(deterministic=True)),)
+        return self._squared(options, read)
+
+    def _squared(self, options: Any, read: Sequence[Expression]) -> Expression:
+        return self._numbers.of("SquaredDifference", options, 0, *sorted(read))
+
+    def _sum(self, graph: Graph, node: Any, place: int, read: list[Expression]) -> Expression:
+        """From the first addend to the last; to add a zero changes nothing, but a negative zero."""
+        dtype = tf.as_dtype(node.attr["T"].type)
+        first = graph.first_addend(node.name) if node.op == "AddN" else 0
+        read[0], read[first] = read[first], read[0]
+        addends = [each for each in read if self._number(each) != 0] or read[:1]
         found = addends[0]
         for each in addends[1:]:
             if each == found:
-                twice = self._constant(np.full(1, 2).astype(dtype.as_numpy_dtype))
-                found = self._product(dtype, twice, each)
+                found = self._product(dtype, self._same(2, dtype), each)
             else:
                 found = self._numbers.of("AddV2", dtype.name, 0, *sorted((found, each)))
         return found
 
+    def _times(self, graph: Graph, node: Any, place: int, read: list[Expression]) -> Expression:
+        return self._product(tf.as_dtype(node.attr["T"].type), *read)
+
     def _product(self, dtype: Any, one: Expression, other: Expression) -> Expression:
         """A product, with a power of two in front: to multiply by it rounds nothing, wherever it is done."""
         (power, one), (further, other) = self._without_power(dtype, one), self._without_power(dtype, other)
-        unit = self._constant(np.full(1, 1).astype(dtype.as_numpy_dtype))
+        unit = self._same(1, dtype)
         rest = sorted(each for each in (one, other) if each != unit)
         found = self._numbers.of("Mul", dtype.name, 0, *rest) if len(rest) == 2 else (rest or [unit])[0]
         if power * further == 1:
             return found
-        front = self._constant(np.full(1, power * further).astype(dtype.as_numpy_dtype))
+        front = self._same(power * further, dtype)
         return front if found == unit else self._numbers.of("Mul", dtype.name, 0, front, found)
 
     def _without_power(self, dtype: Any, factor: Expression) -> tuple[float, Expression]:
@@ -225,14 +267,17 @@ class Expressions:
         parts = self._numbers.parts(factor)
         if parts[0] == "constant":
             power = self._power_of_two(factor)
-            unit = self._constant(np.full(1, 1).astype(dtype.as_numpy_dtype))
-            return (1.0, factor) if power is None else (power, unit)
+            return (1.0, factor) if power is None else (power, self._same(1, dtype))
         power = self._power_of_two(parts[3]) if parts[0] == "Mul" else None
         return (1.0, factor) if power is None else (power, parts[4])
 
     def _power_of_two(self, expression: Expression) -> float | None:
         number = self._number(expression)
         return None if number is None or math.frexp(number)[0] != 0.5 else number
+
+    def _same(self, number: float, dtype: Any) -> Expression:
+        """A constant that is the same number everywhere."""
+        return self._constant(np.full(1, number).astype(dtype.as_numpy_dtype))
 
     def _constant(self, value: np.ndarray) -> Expression:
         if value.dtype.kind in "iu":
@@ -290,3 +335,33 @@ def _reduces_perhaps(graph: Graph, node: Any) -> bool:
     """Whether it only takes back a broadcasting that there may not have been, and knows that when it runs."""
     axes = graph.inputs(node.name)[1]
     return graph.nodes[axes.name].op == "BroadcastGradientArgs"
+
+
+def _makes_integers(node: Any) -> bool:
+    named = ("dtype", "DstT", "output_type", "out_type", "T")
+    dtype = next((tf.as_dtype(node.attr[name].type) for name in named if name in node.attr), None)
+    return dtype is not None and dtype.is_integer
+
+
+# For kinds of operations what is to be seen in them in place of them; None where it is nothing else.
+_RULES: dict[str, Callable[[Expressions, Graph, Any, int, list[Expression]], Expression | None]] = {
+    "Fill": Expressions._fill,
+    "ZerosLike": Expressions._alike,
+    "OnesLike": Expressions._alike,
+    "Split": Expressions._split,
+    "SplitV": Expressions._split,
+    "MatMul": Expressions._linear,
+    "Conv2D": Expressions._linear,
+    "BiasAdd": Expressions._bias,
+    "Pow": Expressions._power,
+    "Transpose": Expressions._transposed,
+    "_FusedMatMul": Expressions._unfused,
+    "_FusedConv2D": Expressions._unfused,
+    "_UnaryOpsComposition": Expressions._chain,
+    "TanhGrad": Expressions._of_tanh,
+    "Square": Expressions._square,
+    "SquaredDifference": Expressions._difference,
+    "AddN": Expressions._sum,
+    "AddV2": Expressions._sum,
+    "Mul": Expressions._times,
+}

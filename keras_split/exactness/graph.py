@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
 
-import tensorflow as tf
 from tensorflow.python.framework import function_def_to_graph
 
 from keras_split.segment import EXCHANGE, PROBE, optimized
@@ -16,7 +15,10 @@ from keras_split.segment import EXCHANGE, PROBE, optimized
 _EXCHANGE = re.compile(rf"(?:.*/)?{EXCHANGE}(?:_(\d+))?")
 _WRITES = ("AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp")
 # What returns its first input in the same memory.
-_SAME_MEMORY = {"Identity", "EnsureShape", "StopGradient", "PreventGradient", "Reshape", "ExpandDims", "Squeeze"}
+_SAME_MEMORY = {
+    *("Identity", "EnsureShape", "StopGradient", "PreventGradient"),
+    *("Reshape", "ExpandDims", "Squeeze"),
+}
 # On the way from a variable to what writes to it.
 _SAME_HANDLE = {"Identity", "Switch", "Enter"}
 # Whose memory is somebody else's as well.
@@ -69,8 +71,8 @@ class Graph:
 
     def exchanges(self) -> list[str]:
         """The operations that ask the other party, in the order in which they were traced."""
-        found = {name: _EXCHANGE.fullmatch(name) for name in self.nodes}
-        return sorted((name for name, match in found.items() if match), key=lambda name: int(found[name][1] or 0))
+        found = [(_EXCHANGE.fullmatch(name), name) for name in self.nodes]
+        return [name for _, name in sorted((int(match[1] or 0), name) for match, name in found if match)]
 
     def writes(self) -> Iterator[tuple[str, str]]:
         """What changes a variable: the operation, and the one that the variable comes into the graph by."""
@@ -139,8 +141,3 @@ def _refs(node: Any) -> Iterator[Ref]:
 def _ref(text: str) -> Ref:
     name, _, place = text.partition(":")
     return Ref(name, int(place or 0))
-
-
-def dtype_of(node: Any, *names: str) -> tf.DType | None:
-    """The first of some attributes of an operation that is a dtype."""
-    return next((tf.as_dtype(node.attr[name].type) for name in names if name in node.attr), None)

@@ -43,7 +43,8 @@ class Partner:
     def prepare(self, exchange: Exchange) -> Prepared:
         """As a server: traces what it would run."""
         signature = _signature(exchange)
-        # Outside of the client's graph, in whose midst this is asked; `tf.init_scope` would record no gradients.
+        # Outside of the client's graph, in whose midst this is asked. In a `tf.init_scope` no gradient would
+        # be recorded.
         outside = tf.Graph().as_default(), tf.__internal__.eager_context.eager_mode()
         with outside[0], outside[1], _without_losses(self.segment.model):
             traced: Any

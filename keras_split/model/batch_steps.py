@@ -266,7 +266,8 @@ class BatchSteps(Persistent):
         """Keras', with the server's errors coming out as they are."""
         self._halves.follow_values(self)
         super().make_predict_function(force)
-        self.predict_function: Any = self._equality.checked("predict", self._bridge.guarded(self.predict_function))
+        function = self._bridge.guarded(self.predict_function)
+        self.predict_function: Any = self._equality.checked("predict", function)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """Keras', of metrics that are there already, so that the step is traced once."""

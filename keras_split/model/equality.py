@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,7 +17,7 @@ from keras import tree
 from keras_split.errors import NotExact
 from keras_split.exactness import Subject, first_difference
 from keras_split.partition import partition
-from keras_split.segment import Settings, is_rewriting, leave_undecayed
+from keras_split.segment import Settings, is_rewriting, leave_undecayed, looks_at_all
 
 _DOES = {"train": "trained", "test": "evaluated", "predict": "asked for predictions"}
 
@@ -45,7 +46,7 @@ class Equality:
         @functools.wraps(function)
         def call(batches: Any) -> Any:
             spec, batches = _spec(batches, self._split.steps_per_execution, listed=kind == "predict")
-            self._check(kind, spec)
+            self.check(kind, spec)
             return function(batches)
 
         call._is_checked = True  # type: ignore[attr-defined]
@@ -55,13 +56,24 @@ class Equality:
         """After a change of what is compiled."""
         self._equal.clear()
 
-    def _check(self, kind: str, spec: Any) -> None:
+    def check(self, kind: str, spec: Any) -> None:
+        """Compares, unless that is done.
+
+        Args:
+            kind: As of `checked`.
+            spec: Of a batch, or of an iterator over batches.
+
+        Raises:
+            NotExact: They differ.
+        """
         split = self._split
         if split.run_eagerly or not is_rewriting() or not split._is_comparable:
             return
         key = kind, str(spec)
         if key in self._equal:
             return
+        # What cannot be trained at all is said as always.
+        split._halves.follow(split, trains=kind == "train")
         policy = keras.config.dtype_policy()
 
         def compare() -> str | None:
@@ -76,12 +88,13 @@ class Equality:
             difference = thread.submit(compare).result()
         if difference is not None:
             raise NotExact(
-                f"{_DOES[kind].capitalize()} split at this cut, the model would differ from the whole one in the "
-                f"last bits: TensorFlow rewrites operations across the cut, first seen in {difference}. Cut "
-                "elsewhere (`keras_split.list_cuts`), or have graphs run as they are written, on both sides "
-                'and in whole models that you compare with: `SplitModel(model, cut, exact="strict")`. '
-                f"Received: cut={split._halves.topology['cut']}, "
-                f"second_cut={split._halves.topology['second_cut']}."
+                f"{_DOES[kind].capitalize()} split at this cut, the model would differ from the whole one in "
+                "the last bits: TensorFlow joins operations on both sides of the cut into others, first seen "
+                f"in {difference}. Cut elsewhere, for instance behind an activation or in front of a Dense or "
+                "convolutional layer; or have both sides run graphs as they are written: `SplitModel(model, "
+                'cut, exact="strict")`, which holds for whole models in this process as well, and at a '
+                "server `keras-split serve --exact strict`. Received: "
+                f"cut={split._halves.topology['cut']}, second_cut={split._halves.topology['second_cut']}."
             )
         self._equal.add(key)
 
@@ -101,28 +114,50 @@ def _subject(split: Any, kind: str) -> Subject:
     whole = split._halves.parts.whole
     topology = split._halves.topology
     parts = partition(whole, topology["cut"], topology["second_cut"] or None)
-    undecayed = split._halves.undecayed(split.optimizer, split._undecayed)
+    own: Any = split.optimizer if split.compiled else None
+    # One that looks at all gradients is asked for what it measures by the other side, and has another
+    # expression. What it gets is compared with a plain one.
+    plain = own is None or looks_at_all(own)
+    undecayed = [] if plain else split._halves.undecayed(own, split._undecayed)
 
     def optimizer() -> Any:
-        return type(split.optimizer).from_config(split.optimizer.get_config())
+        return keras.optimizers.SGD(0.1, 0.9) if plain else type(own).from_config(own.get_config())
 
     def compile_as(model: keras.Model) -> None:
         anew = optimizer()
         leave_undecayed(anew, dict(enumerate(whole.weights)), undecayed)
-        options = {**tree.map_structure(fresh, given), "auto_scale_loss": False, "jit_compile": False}
-        model.compile(anew, **options)
+        options = tree.map_structure(fresh, given or {})
+        model.compile(anew, **{**options, "auto_scale_loss": False, "jit_compile": False})
 
     def settings() -> Settings:
-        return Settings(optimizer(), split.loss, split._loss_weights, undecayed)
+        return Settings(optimizer(), given and split.loss, split._loss_weights, undecayed)
+
+    used: Any = optimizer() if plain else own
+
+    @contextlib.contextmanager
+    def asking(partner: Any) -> Iterator[None]:
+        if plain:
+            used.build(split._trained())
+        # Not by an assignment, of which Keras would take notice. The server need not follow.
+        vars(split)["optimizer"] = used
+        vars(split._halves)["follow"] = lambda *_, **__: None
+        try:
+            with split._bridge.asking(partner):
+                yield
+        finally:
+            vars(split)["optimizer"] = own
+            del vars(split._halves)["follow"]
+            if own is None:
+                del vars(split)["optimizer"]
 
     return Subject(
         parts,
         compile_as,
         settings,
-        split.optimizer,
+        used,
         lambda: split.metrics_variables,
         functools.partial(getattr(type(split), f"{kind}_step"), split),
-        split._bridge.asking,
+        asking,
     )
 
 

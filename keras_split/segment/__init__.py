@@ -4,7 +4,7 @@ from keras_split.segment.ahead import build_metrics
 from keras_split.segment.draws import draws_nothing, draws_of_its_own
 from keras_split.segment.masks import call_with_masks, takes_masks
 from keras_split.segment.names import Sight, named, named_as
-from keras_split.segment.optimized import PROBE, is_rewriting, optimized
+from keras_split.segment.optimized import ARGUMENT, PROBE, is_rewriting, optimized
 from keras_split.segment.passed import give_logits, logits_beside
 from keras_split.segment.placement import EXCHANGE, Mirrored, Single, exchanged, placement, writes_after
 from keras_split.segment.release import release
@@ -27,6 +27,7 @@ from keras_split.segment.updates import (
 )
 
 __all__ = [
+    "ARGUMENT",
     "EXCHANGE",
     "MEASURES",
     "PROBE",

@@ -26,6 +26,7 @@ class Sight:
     """
 
     def __init__(self, tensors: Sequence[Any]):
+        # The tensor that it has become, and its rows.
         self._left: dict[Any, tuple[str, int]] = {}
         if not tensors or not tf.inside_function():
             return
@@ -33,12 +34,17 @@ class Sight:
         made = {node.name: node for node in graph.graph_def.node}
         properties = item.Item(graph, ignore_colocation=True, ignore_user_placement=True).GetOpProperties()
         for at, tensor in enumerate(tensors):
-            name, _, place = made[PROBE.format(at)].input[0].partition(":")
-            self._left[tensor.ref()] = name, _rows(properties.get(name, ()), int(place or 0))
+            left = made[PROBE.format(at)].input[0]
+            name, _, place = left.partition(":")
+            self._left[tensor.ref()] = left, _rows(properties.get(name, ()), int(place or 0))
 
     def name(self, tensor: Any) -> str:
         """The operation that makes a tensor."""
-        return self._left.get(tensor.ref(), ("", -1))[0]
+        return self._left.get(tensor.ref(), ("", -1))[0].partition(":")[0]
+
+    def one_of(self, tensor: Any) -> Any:
+        """Equal for tensors that become the same one."""
+        return self._left.get(tensor.ref(), (tensor.ref(), -1))[0]
 
     def rows(self, tensor: Any) -> int:
         """How many rows a tensor is known to have.

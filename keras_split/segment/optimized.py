@@ -12,6 +12,8 @@ from tensorflow.python.grappler import tf_optimizer
 from tensorflow.python.ops import handle_data_util
 
 PROBE = "keras_split_probe_{}"
+# Behind the names of arguments as they are given; by the names themselves they have their shapes.
+ARGUMENT = "_keras_split_given"
 
 
 def is_rewriting() -> bool:
@@ -31,7 +33,7 @@ def optimized(graph: Any, tensors: Sequence[Any], operations: Sequence[str] = ()
         A `MetaGraphDef`.
     """
     found = meta_graph_pb2.MetaGraphDef(graph_def=graph.as_graph_def())
-    _tell_variables(graph, found.graph_def)
+    _tell_shapes(graph, found.graph_def)
     wanted = found.collection_def["train_op"].node_list.value
     wanted.extend(operations)
     for at, tensor in enumerate(tensors):
@@ -55,15 +57,22 @@ def _place(graph_def: Any) -> None:
             node.device = devices[0].name if not node.device else node.device
 
 
-def _tell_variables(graph: Any, graph_def: Any) -> None:
-    """Has the shapes of variables known, as they are when the graph runs."""
-    for at, node in enumerate(graph_def.node):
-        if node.op != "Placeholder" or node.attr["dtype"].type != tf.resource.as_datatype_enum:
+def _tell_shapes(graph: Any, graph_def: Any) -> None:
+    """Has arguments and variables known by their shapes, as they are when the graph runs."""
+    for at, node in enumerate(list(graph_def.node)):
+        if node.op != "Placeholder":
             continue
-        known = handle_data_util.get_resource_handle_data(graph.get_operation_by_name(node.name).outputs[0])
+        given = graph.get_operation_by_name(node.name).outputs[0]
         node.op = "_Arg"
         node.attr.clear()
-        node.attr["T"].type = tf.resource.as_datatype_enum
+        node.attr["T"].type = given.dtype.as_datatype_enum
         node.attr["index"].i = at
-        node.attr["_handle_dtypes"].list.type.extend(each.dtype for each in known.shape_and_type)
-        node.attr["_handle_shapes"].list.shape.extend(each.shape for each in known.shape_and_type)
+        if given.dtype == tf.resource:
+            known = handle_data_util.get_resource_handle_data(given).shape_and_type
+            node.attr["_handle_dtypes"].list.type.extend(each.dtype for each in known)
+            node.attr["_handle_shapes"].list.shape.extend(each.shape for each in known)
+        elif given.dtype != tf.variant and given.shape.rank is not None:
+            shaped = graph_def.node.add(name=node.name, op="EnsureShape", input=[node.name + ARGUMENT])
+            shaped.attr["T"].type = given.dtype.as_datatype_enum
+            shaped.attr["shape"].shape.CopyFrom(given.shape.as_proto())
+            node.name += ARGUMENT

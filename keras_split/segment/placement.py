@@ -11,8 +11,8 @@ from keras import tree
 
 from keras_split.errors import Refused
 
-# Name of the operations that hand tensors to the other party. A layer's own Python functions have the names that
-# they have in the whole model.
+# Name of the operations that hand tensors to the other party. A layer's own Python functions have the names
+# that they have in the whole model.
 EXCHANGE = "keras_split_exchange"
 
 

@@ -432,12 +432,14 @@ class _Trees:
 
     def _tree(self, addend: Any, number: int) -> Any:
         """Sums that nobody else reads are left to who adds on: TensorFlow would make one of both."""
-        place = self._places.get((number, addend.ref()))
+        # Where the optimizer makes two gradients one, it sees a sum of one and the same.
+        key = number, self._sight.one_of(addend)
+        place = self._places.get(key)
         addends = _addends(addend) if place is None else []
         if addends and all(self._is_tied(each, number) for each in [addend, *addends]):
             return [self._tree(each, number) for each in addends]
         if place is None:
-            place = self._places[number, addend.ref()] = len(self.leaves)
+            place = self._places[key] = len(self.leaves)
             self.leaves.append(Leaf(number, addend))
         return place
 

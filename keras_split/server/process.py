@@ -85,6 +85,7 @@ def serve_model(
     options: ServerOptions,
     ready: Callable[[str], None],
     stop: threading.Event | None = None,
+    check: Callable[..., None] | None = None,
 ) -> None:
     """Serves the body of a model until SIGTERM or SIGINT.
 
@@ -95,10 +96,11 @@ def serve_model(
         options: The process.
         ready: Called with `host:port` once calls are accepted.
         stop: Ends the server as well.
+        check: Called with the model and its cuts at first; raises for one that is not to be served.
     """
     _prepare_tensorflow(options)
     with tempfile.TemporaryDirectory() as scratch, _occupied(options.checkpoint_directory):
-        served = _serve_from(source, (cut, second_cut), options, Path(scratch))
+        served = _serve_from(source, (cut, second_cut), options, Path(scratch), check)
         hosting = Hosting(options.serving, Path(scratch), admission.nobody())
         hosting.serve(served)
         _log.info(
@@ -159,7 +161,11 @@ def _add_threads(calls: int) -> None:
 
 
 def _serve_from(
-    source: str, cuts: tuple[Sequence[str], Sequence[str]], options: ServerOptions, scratch: Path
+    source: str,
+    cuts: tuple[Sequence[str], Sequence[str]],
+    options: ServerOptions,
+    scratch: Path,
+    check: Callable[..., None] | None,
 ) -> Served:
     if cuts[1] and options.serving.strategy != "single":
         raise ValueError(
@@ -172,6 +178,9 @@ def _serve_from(
     with place.scope():
         model = load_model(source)
         parts = partition(model, *map(tuple, cuts))
+    # Several devices add up in another order in any case.
+    if check is not None and options.serving.strategy == "single":
+        check(model, *cuts)
     for part in parts.sides["client"]:
         checked(part.to_config(), part)  # Whoever connects will build it.
     settings = settings_of(model)

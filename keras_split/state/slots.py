@@ -17,18 +17,29 @@ _PLACE = re.compile(r"__place_(\d+)__")
 
 @dataclass(frozen=True)
 class Slot:
-    """One of an optimizer's variables: whose it is, or None for no weight's, and which of these."""
+    """One of an optimizer's variables.
+
+    Args:
+        owner: The weight whose slot it is; None for what belongs to no weight.
+        place: Which of its owner's it is.
+        name: Of the slot.
+    """
 
     owner: Any
     place: int
     name: str
 
     def under(self, owner: str) -> str:
+        """A name for it below the owner's."""
         return "/".join(filter(None, ("optimizer", owner, f"{self.place}:{self.name}")))
 
 
 def slots_of(optimizer: Any, variables: Sequence[Any]) -> list[Slot]:
     """What the variables are of an optimizer that is built for some weights.
+
+    Args:
+        optimizer: Built.
+        variables: In the order in which it was built for them.
 
     Keras names a slot after its weight, and two weights may have one name. So a twin of the optimizer is
     built for weights of the same shapes that have their places in their names.
