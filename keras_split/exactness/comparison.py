@@ -69,6 +69,8 @@ def first_difference(subject: Subject, kind: str, data: Any) -> str | None:
         names.add(_WHOLE, whole, twin.optimizer, twin.metrics_variables)
         names.add(_CLIENT, client, subject.optimizer, subject.metrics())
         names.add(_SERVER, partner.graph, partner.segment.optimizer, ())
+        # What layers have added to the loss belongs to graphs that end here.
+        subject.parts.whole._clear_losses()
     numbers = Numbers()
     one = {_WHOLE: Graph.of(whole)}
     two = {_CLIENT: Graph.of(client), _SERVER: Graph.of(partner.graph)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import logging
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from keras_split.exactness import Subject, first_difference
 from keras_split.partition import partition
 from keras_split.segment import Settings, is_rewriting, leave_undecayed, looks_at_all
 
+_log = logging.getLogger(__name__)
 _DOES = {"train": "trained", "test": "evaluated", "predict": "asked for predictions"}
 
 
@@ -46,8 +48,17 @@ class Equality:
         @functools.wraps(function)
         def call(batches: Any) -> Any:
             spec, batches = _spec(batches, self._split.steps_per_execution, listed=kind == "predict")
-            self.check(kind, spec)
-            return function(batches)
+            failure = self._failure(kind, spec)
+            result = function(batches)
+            if failure is not None:
+                self._equal.add((kind, str(spec)))
+                _log.warning(
+                    "Whether the model is %s split as whole could not be compared (%s). `keras_split.verify` "
+                    "compares it on data.",
+                    _DOES[kind],
+                    type(failure).__name__,
+                )
+            return result
 
         call._is_checked = True  # type: ignore[attr-defined]
         return call
@@ -55,6 +66,16 @@ class Equality:
     def forget(self) -> None:
         """After a change of what is compiled."""
         self._equal.clear()
+
+    def _failure(self, kind: str, spec: Any) -> Exception | None:
+        """What kept a comparison from being made; mostly the step itself will say it, in the usual words."""
+        try:
+            self.check(kind, spec)
+        except NotExact:
+            raise
+        except Exception as error:
+            return error
+        return None
 
     def check(self, kind: str, spec: Any) -> None:
         """Compares, unless that is done.
@@ -90,10 +111,10 @@ class Equality:
             raise NotExact(
                 f"{_DOES[kind].capitalize()} split at this cut, the model would differ from the whole one in "
                 "the last bits: TensorFlow joins operations on both sides of the cut into others, first seen "
-                f"in {difference}. Cut elsewhere, for instance behind an activation or in front of a Dense or "
-                "convolutional layer; or have both sides run graphs as they are written: `SplitModel(model, "
-                'cut, exact="strict")`, which holds for whole models in this process as well, and at a '
-                "server `keras-split serve --exact strict`. Received: "
+                f"in {difference}. Cut elsewhere, for instance behind an activation or in front of a Dense "
+                "or convolutional layer; or have both sides run graphs as they are written: "
+                '`SplitModel(model, cut, exact="strict")`, which holds for whole models in this process as '
+                "well, and at a server `keras-split serve --exact strict`. Received: "
                 f"cut={split._halves.topology['cut']}, second_cut={split._halves.topology['second_cut']}."
             )
         self._equal.add(key)
