@@ -14,7 +14,7 @@ SplitError
 ├── VersionMismatch       the halves are at different updates, or speak different versions
 │   └── TurnLost          another has the turn now, or had it since
 ├── TopologyError         a model or cut that must not be run
-├── NotExact              a split model that would not have the bits of the whole one
+│   └── NotExact          trained split, it would not have the bits of the whole model
 ├── ProtocolError         bytes that mean nothing: shape, dtype, size, order
 ├── NotFinite             NaN or infinity where it is refused
 ├── EnvelopeRefused       sealed client state that this side must not use
@@ -112,10 +112,8 @@ class TopologyError(SplitError):
     status = grpc.StatusCode.INVALID_ARGUMENT
 
 
-class NotExact(SplitError):  # noqa: N818
-    """Trained split, a model would get other bits than trained whole."""
-
-    status = grpc.StatusCode.FAILED_PRECONDITION
+class NotExact(TopologyError):
+    """Trained split at this cut, a model would get other bits than trained whole."""
 
 
 class ProtocolError(SplitError):
@@ -200,6 +198,7 @@ _BY_NAME: dict[str, type[SplitError]] = {
         BlobMissing,
         VersionMismatch,
         TopologyError,
+        NotExact,
         ProtocolError,
         NotFinite,
         EnvelopeRefused,

@@ -26,7 +26,10 @@ _SAME_VALUES = {
     *("Reshape", "ExpandDims", "Squeeze", "BroadcastTo", "Enter"),
 }
 _OF_SHAPES = {"Shape", "ShapeN", "Size", "Rank", "BroadcastGradientArgs", "Range", "ConcatOffset"}
-_COMMUTATIVE = {"Maximum", "Minimum", "Equal", "NotEqual", "LogicalAnd", "LogicalOr"}
+_COMMUTATIVE = {
+    *("Maximum", "Minimum", "Equal", "NotEqual"),
+    *("LogicalAnd", "LogicalOr", "BitwiseAnd", "BitwiseOr", "BitwiseXor"),
+}
 # Of which the optimizer makes the one of the other.
 _SAME_KIND = {"Add": "AddV2"}
 # Attributes that say what is known of shapes, or how to run.
@@ -40,6 +43,8 @@ _OF_PRODUCTS = {
     *("T", "transpose_a", "transpose_b"),
     *("strides", "padding", "data_format", "dilations", "explicit_paddings"),
 }
+# Fused, what rounds as it does by itself; a tanh, a sigmoid or an elu rounds otherwise.
+_ROUND_NOTHING = ([b"BiasAdd"], [b"BiasAdd", b"Relu"], [b"BiasAdd", b"Relu6"])
 _SHAPE = "a shape"
 
 
@@ -185,7 +190,7 @@ class Expressions:
     def _unfused(self, graph: Graph, node: Any, place: int, read: list[Expression]) -> Expression | None:
         """A bias, and an activation that rounds nothing, may be a part of the operation before, or not."""
         fused = list(node.attr["fused_ops"].list.s)
-        if fused not in ([b"BiasAdd"], [b"BiasAdd", b"Relu"], [b"BiasAdd", b"Relu6"]) or len(read) != 3:
+        if fused not in _ROUND_NOTHING or len(read) != 3:
             return None
         kind = node.op.removeprefix("_Fused")
         options = [each for each in self._options(graph, node) if each[0] in _OF_PRODUCTS]

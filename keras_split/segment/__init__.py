@@ -12,7 +12,7 @@ from keras_split.segment.rows import share_rows
 from keras_split.segment.segment import Segment, Settings
 from keras_split.segment.shadow import Shadow, known_name
 from keras_split.segment.signature import Input, Output, Shape, Signature
-from keras_split.segment.tape import Tape, arrived, key_of, roots_of, seen_behind, shaped_like
+from keras_split.segment.tape import Tape, arrived, key_of, roots_of, seen_behind
 from keras_split.segment.traced import Caller, TracedInference, TracedStep
 from keras_split.segment.updates import (
     MEASURES,
@@ -69,7 +69,6 @@ __all__ = [
     "release",
     "roots_of",
     "seen_behind",
-    "shaped_like",
     "share_rows",
     "swap_averages",
     "takes_masks",

@@ -270,13 +270,16 @@ def arrived(gradient: Any, tensor: Any, name: str = "", *, tied: bool = True) ->
         tied: Whether TensorFlow may know that both have equally many rows.
     """
     with tf.name_scope(""):
-        if not tied:
-            return tf.raw_ops.DeepCopy(x=gradient, name=name or None)
-        return shaped_like(tf.raw_ops.DeepCopy(x=gradient), tensor, name)
+        if tied and not tensor.shape.is_fully_defined():
+            return _shaped_like(tf.raw_ops.DeepCopy(x=gradient), tensor, name)
+        own = tf.raw_ops.DeepCopy(x=gradient, name=name or None)
+    if tied:
+        own.set_shape(tensor.shape)
+    return own
 
 
-def shaped_like(gradient: Any, tensor: Any, name: str = "") -> Any:
-    """The same gradient, of which TensorFlow knows that it has a tensor's shape."""
+def _shaped_like(gradient: Any, tensor: Any, name: str) -> Any:
+    """The same gradient, of which TensorFlow knows from the beginning that it has a tensor's shape."""
     # At zero, the gradient of tanh is what it gets.
     zeros = tf.raw_ops.ZerosLike(x=tensor)
     known = tf.raw_ops.TanhGrad(y=zeros, dy=gradient, name=name or None)

@@ -60,9 +60,10 @@ def _stand_in(variable: Any, place: int) -> keras.Variable:
         # Some optimizers go by what the path of a weight has in it.
         for each in variable.path.split("/"):
             scopes.enter_context(keras.name_scope(each))
+        # What slots there are depends on the number of dimensions, and not on sizes.
         made = keras.Variable(
             "zeros",
-            variable.shape,
+            [min(size, 2) for size in variable.shape],
             variable.dtype,
             variable.trainable,
             name=f"{variable.name}__place_{place}__",
