@@ -37,12 +37,12 @@ class Slot:
 def slots_of(optimizer: Any, variables: Sequence[Any]) -> list[Slot]:
     """What the variables are of an optimizer that is built for some weights.
 
+    Keras names a slot after its weight, and two weights may have one name. So a twin of the optimizer is
+    built for weights of as many dimensions that have their places in their names.
+
     Args:
         optimizer: Built.
         variables: In the order in which it was built for them.
-
-    Keras names a slot after its weight, and two weights may have one name. So a twin of the optimizer is
-    built for weights of the same shapes that have their places in their names.
     """
     twin = type(optimizer).from_config(optimizer.get_config())
     twin.build([_stand_in(each, at) for at, each in enumerate(variables)])
