@@ -228,9 +228,11 @@ class Expressions:
         """At zero it is the gradient that it gets; arriving gradients are given their shape so."""
         return read[1] if self._number(read[0]) == 0 else None
 
-    def _square(self, graph: Graph, node: Any, place: int, read: list[Expression]) -> Expression | None:
+    def _square(self, graph: Graph, node: Any, place: int, read: list[Expression]) -> Expression:
         parts = self._numbers.parts(read[0])
-        return None if parts[0] != "Sub" else self._squared(parts[1], parts[3:])
+        if parts[0] == "Sub":
+            return self._squared(parts[1], parts[3:])
+        return self._product(tf.as_dtype(node.attr["T"].type), read[0], read[0])
 
     def _difference(self, graph: Graph, node: Any, place: int, read: list[Expression]) -> Expression:
         options = (("T", node.attr["T"].SerializeToString(deterministic=True)),)
