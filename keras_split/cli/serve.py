@@ -157,9 +157,12 @@ def serve(
     if model is None:
         serve_clients(options, _tell)
     else:
-        from keras_split.verification.served import check_served
+        from keras_split.verification.served import ServedEquality
 
-        serve_model(model, cut, second_cut, options, _tell, check=check_served)
+        def compared(*given: Any) -> Any:
+            return ServedEquality(*given).check
+
+        serve_model(model, cut, second_cut, options, _tell, compared=compared)
 
 
 def _tell(address: str) -> None:

@@ -435,7 +435,7 @@ class _Trees:
 
     def _tree(self, addend: Any, number: int) -> Any:
         """Sums that nobody else reads are left to who adds on: TensorFlow would make one of both."""
-        # Where the optimizer makes two gradients one, it sees a sum of one and the same, of whichever tensors.
+        # Where the optimizer makes two gradients one, it sees a sum of one and the same, whichever gets it.
         key = self._is_tied(addend, number), self._sight.one_of(addend)
         place = self._places.get(key)
         addends = _addends(addend) if place is None else []

@@ -33,6 +33,7 @@ from keras_split.server.service import SplitService
 from keras_split.server.settings import settings_of
 from keras_split.server.source import load_model
 from keras_split.server.standing import Standing, serving
+from keras_split.server.traces import Check
 from keras_split.state import Shelf, occupied
 from keras_split.transport import SERVICE, STORE, Credentials, Listener, Meter, handlers
 
@@ -85,7 +86,7 @@ def serve_model(
     options: ServerOptions,
     ready: Callable[[str], None],
     stop: threading.Event | None = None,
-    check: Callable[..., None] | None = None,
+    compared: Callable[..., Check] | None = None,
 ) -> None:
     """Serves the body of a model until SIGTERM or SIGINT.
 
@@ -96,11 +97,12 @@ def serve_model(
         options: The process.
         ready: Called with `host:port` once calls are accepted.
         stop: Ends the server as well.
-        check: Called with the model and its cuts at first; raises for one that is not to be served.
+        compared: Called with the model and its cuts at first; raises for one that is not to be served, and
+            returns what raises for an exchange that is not to be prepared.
     """
     _prepare_tensorflow(options)
     with tempfile.TemporaryDirectory() as scratch, _occupied(options.checkpoint_directory):
-        served = _serve_from(source, (cut, second_cut), options, Path(scratch), check)
+        served = _serve_from(source, (cut, second_cut), options, Path(scratch), compared)
         hosting = Hosting(options.serving, Path(scratch), admission.nobody())
         hosting.serve(served)
         _log.info(
@@ -165,7 +167,7 @@ def _serve_from(
     cuts: tuple[Sequence[str], Sequence[str]],
     options: ServerOptions,
     scratch: Path,
-    check: Callable[..., None] | None,
+    compared: Callable[..., Check] | None,
 ) -> Served:
     if cuts[1] and options.serving.strategy != "single":
         raise ValueError(
@@ -179,13 +181,16 @@ def _serve_from(
         model = load_model(source)
         parts = partition(model, *map(tuple, cuts))
     # Several devices add up in another order in any case.
-    if check is not None and options.serving.strategy == "single":
-        check(model, *cuts)
+    check = None
+    if compared is not None and options.serving.strategy == "single":
+        check = compared(model, *cuts)
     for part in parts.sides["client"]:
         checked(part.to_config(), part)  # Whoever connects will build it.
     settings = settings_of(model)
     shelf = Shelf(options.checkpoint_directory or scratch / "snapshots", options.keep)
-    served = Served(parts.topology(), parts.body, Numerics.current(), shelf, options.serving, place)
+    served = Served(
+        parts.topology(), parts.body, Numerics.current(), shelf, options.serving, place, check=check
+    )
     served.settle(settings)
     if options.run is not None:
         served.take_part(open_run(served, options.run, options.checkpoint_directory))

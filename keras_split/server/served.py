@@ -31,7 +31,7 @@ from keras_split.server.open_step import OpenStep
 from keras_split.server.options import ServingOptions
 from keras_split.server.run import Run
 from keras_split.server.settings import parse_settings
-from keras_split.server.traces import Traces
+from keras_split.server.traces import Check, Traces
 from keras_split.state import Bundle, CorruptState, Shelf, Ticket, optimizer_variables, read, write
 from keras_split.turns import Turns
 
@@ -60,6 +60,7 @@ class Served:
         place: Where to compute; on one device by default.
         placed: What its owner said about a body that is hosted for one client, which may set the compile
             settings, read the variables and change the layers; None for a server's own.
+        check: Raises for an exchange that is not to be prepared.
     """
 
     def __init__(
@@ -72,8 +73,10 @@ class Served:
         place: Single | Mirrored | None = None,
         *,
         placed: dict[str, Any] | None = None,
+        check: Check | None = None,
     ):
         self.options = options
+        self._check = check
         self.owned = placed is not None
         self._describe(topology)
         self.placed = placed or {}
@@ -321,7 +324,8 @@ class Served:
             states=states(body.model),
             shares_labels=not self.topology["second_cut"],
         )
-        self.traces = Traces(self.segment, self.topology, self._numerics, self.options, forgets=self.owned)
+        known = self.segment, self.topology, self._numerics, self.options
+        self.traces = Traces(*known, forgets=self.owned, check=self._check)
 
     def _replace(self, body: Part | None, placed: dict[str, Any], values: Bundle) -> None:
         before = named_variables(self._body.model)

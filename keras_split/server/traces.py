@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from keras_split._proto.v1 import split_pb2 as pb
@@ -13,6 +14,11 @@ from keras_split.numerics import Numerics
 from keras_split.segment import Segment, Signature, TracedInference, TracedStep, draws_nothing
 from keras_split.server.options import ServingOptions
 from keras_split.server.preparation import read_signature, signature_name, write_outputs
+
+# Called with "train", "test" or "predict", and what is sent.
+Check = Callable[[str, Signature], None]
+
+_KINDS: dict[int, str] = {pb.TRAIN: "train", pb.TEST: "test", pb.PREDICT: "predict"}
 
 
 class Traces:
@@ -25,6 +31,7 @@ class Traces:
         options: Ceilings.
         forgets: Whether the exchange that was used longest ago makes room for another one. With several
             clients, one of them could have the others' compiled again and again.
+        check: Asked about each exchange before it is compiled; raises for one that is not to be.
     """
 
     def __init__(
@@ -35,12 +42,14 @@ class Traces:
         options: ServingOptions,
         *,
         forgets: bool = False,
+        check: Check | None = None,
     ):
         self._segment = segment
         self._topology = topology
         self._numerics = numerics
         self._options = options
         self._forgets = forgets
+        self._check = check
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[Signature, Any, pb.PrepareReply]] = {}
         self._last_use: dict[str, int] = {}
@@ -94,6 +103,8 @@ class Traces:
             )
         signature = read_signature(request, self._topology, self._options.limits)
         with self._numerics.applied(), draws_nothing("A layer, loss or function of the server's part"):
+            if self._check is not None:
+                self._check(_KINDS[request.mode], signature)
             traced = self._compiled(request.mode, signature)
         return signature, traced, write_outputs(traced, name)
 

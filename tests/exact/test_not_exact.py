@@ -9,8 +9,10 @@ from keras import layers
 
 import keras_split
 from keras_split.errors import NotExact
-from keras_split.verification.served import check_served
+from keras_split.segment import Input, Signature
+from keras_split.verification.served import ServedEquality
 from support.equality import assert_equal_training
+from support.served import prepared, serve
 
 X = np.random.default_rng(0).normal(size=(32, 12)).astype("float32")
 Y = np.random.default_rng(1).integers(0, 3, 32)
@@ -69,5 +71,30 @@ def test_strictly_exact_it_is_trained_as_whole(strictly_exact):
 
 def test_a_server_does_not_begin_to_serve_it():
     with pytest.raises(NotExact, match="--exact strict"):
-        check_served(sums_in_a_row(), ["first"], [])
-    check_served(sums_in_a_row(), ["a"], [])
+        ServedEquality(sums_in_a_row(), ["first"], [])
+    ServedEquality(sums_in_a_row(), ["a"], [])
+
+
+def test_a_server_prepares_no_exchange_that_would_train_another_model(tmp_path):
+    seen = []
+
+    def check(kind, signature):
+        seen.append((kind, [(each.role, each.shape) for each in signature.inputs]))
+        raise NotExact("another model")
+
+    served = serve(tmp_path, check=check)
+    for _ in range(2):
+        with pytest.raises(NotExact):
+            prepared(served)
+    assert seen == 2 * [("train", [("smashed", (None, 3)), ("label", (None, 1))])]
+
+
+def test_a_server_compares_for_the_labels_and_batches_of_a_client():
+    equality = ServedEquality(sums_in_a_row(), ["a"], [])
+    compared = []
+    equality._split._equality.check = lambda kind, specs: compared.append((kind, specs))
+    smashed, labels = Input("smashed", (16, 8), "float32"), Input("label", (16, 1), "float32")
+    equality.check("train", Signature((smashed, labels)))
+    equality.check("test", Signature((smashed,)))
+    [(kind, (x, y))] = compared
+    assert (kind, x.shape, y.shape, y.dtype) == ("train", (16, 12), (16, 1), "float32")

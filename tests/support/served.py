@@ -37,14 +37,14 @@ def serve(
     owned: bool = False,
     place: Any = None,
     optimizer: Any = "sgd",
+    check: Any = None,
     **options: Any,
 ) -> Served:
     """A body of one layer behind the cut."""
     parts = partition(_model("sgd"), "low", "high" if label_free else None)
     shelf, serving = Shelf(folder), ServingOptions(**options)
-    body = Served(
-        parts.topology(), parts.body, Numerics.current(), shelf, serving, place, placed={} if owned else None
-    )
+    given = parts.topology(), parts.body, Numerics.current(), shelf, serving, place
+    body = Served(*given, placed={} if owned else None, check=check)
     body.settle(settings(optimizer))
     return body
 

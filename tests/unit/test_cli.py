@@ -213,7 +213,7 @@ def test_store_hands_every_option_to_the_store(tmp_path, monkeypatch):
 def test_serve_hands_every_option_to_the_server(tmp_path, monkeypatch, model_file):
     calls = []
 
-    def serve_model(source, cut, second_cut, options, ready, check):
+    def serve_model(source, cut, second_cut, options, ready, compared):
         calls.append((source, cut, options))
         ready("localhost:1234")
 
