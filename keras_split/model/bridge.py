@@ -33,6 +33,8 @@ class Bridge:
         self._widened: dict[bytes, list[Shape]] = {}
         # What the optimizer will have counted at the next step, if nobody sets it.
         self._counted: int | None = 0
+        # Kinds of inference in which an activation at the cut is an operation by itself.
+        self.unfused: set[str] = set()
         # Validation inside fit stands in its History, and there every bit counts.
         self.combines = True
 
@@ -154,12 +156,16 @@ class Bridge:
         exchange = Exchange(mode, _specs(smashed, logits))
         prepared = self._prepare(exchange)
 
+        sent = [*smashed, *logits.values()]
+        # What has another reader, TensorFlow does not join with what follows.
+        beside = [each for tensor in smashed for each in _read_by(tensor)] if mode in self.unfused else []
+
         def infer(*arrays: np.ndarray) -> list[np.ndarray]:
             if may_be_empty and not len(arrays[0]):
                 return _zeros(prepared.outputs)
-            return self._session().infer(prepared, arrays, self.combines)
+            return self._session().infer(prepared, arrays[: len(sent)], self.combines)
 
-        return self._remote(infer, [*smashed, *logits.values()], prepared, prepared.outputs)
+        return self._remote(infer, [*sent, *beside], prepared, prepared.outputs)
 
     def after(self, reply: Reply) -> contextlib.AbstractContextManager[None]:
         """Within, nothing is written to a variable until the reply is there.
@@ -355,6 +361,12 @@ def _specs(smashed: Sequence[Any], logits: Mapping[int, Any]) -> tuple[Input, ..
         replace(spec, name=sight.name(tensor), tie=tie)
         for spec, tensor, tie in zip(specs, sent, sight.ties(sent), strict=True)
     )
+
+
+def _read_by(tensor: Any) -> list[Any]:
+    """What the operation reads that makes a tensor, if it reads one."""
+    read = [*tensor.op.inputs] if tf.inside_function() else []
+    return read if len(read) == 1 and read[0].dtype == tensor.dtype else []
 
 
 def _assign(volatile: Sequence[Any], values: Sequence[np.ndarray]) -> None:

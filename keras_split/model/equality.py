@@ -77,12 +77,13 @@ class Equality:
             return error
         return None
 
-    def check(self, kind: str, spec: Any) -> None:
+    def check(self, kind: str, spec: Any, *, adapts: bool = True) -> None:
         """Compares, unless that is done.
 
         Args:
             kind: As of `checked`.
             spec: Of a batch, or of an iterator over batches.
+            adapts: Whether the client's graph may be made otherwise to be equal; another process's will not.
 
         Raises:
             NotExact: They differ.
@@ -107,7 +108,12 @@ class Equality:
         # In a thread of its own, which has its own counters of names, and no graph that is being traced.
         with ThreadPoolExecutor(1) as thread:
             difference = thread.submit(compare).result()
+            if difference is not None and kind != "train" and adapts:
+                # The whole model may join an activation with what follows it in place of what it follows.
+                split._bridge.unfused.add(kind)
+                difference = thread.submit(compare).result()
         if difference is not None:
+            split._bridge.unfused.discard(kind)
             raise NotExact(
                 f"{_DOES[kind].capitalize()} split at this cut, the model would differ from the whole one in "
                 "the last bits: TensorFlow joins operations on both sides of the cut into others, first seen "

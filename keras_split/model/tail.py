@@ -17,6 +17,7 @@ from keras_split.segment import (
     draws_of_its_own,
     give_logits,
     logits_beside,
+    named,
     named_as,
     seen_behind,
     share_rows,
@@ -70,9 +71,9 @@ class Tail:
         own = [*kept, *logits.values()]
         # In one numbering with what was sent.
         sight = Sight([*smashed, *own] if own else [])
-        ties = sight.ties([*smashed, *own])[len(smashed) :]
-        names = [*reply.names, *map(sight.name, own)]
-        return share_rows([*tree.flatten(reply.outputs), *own], names, [*reply.ties, *ties])
+        known = [*smashed, *own]
+        theirs = share_rows(tree.flatten(reply.outputs), reply.names, reply.ties, known, sight.ties(known))
+        return [*theirs, *(named(each, sight.name(each)) for each in own)]
 
     def run(self, inputs: list[Any], owners: Iterable[int] = (), *, training: bool) -> Any:
         """The model's outputs.

@@ -63,7 +63,7 @@ class ServedEquality:
         functional = getattr(self._model, "_functional", None) or self._model
         inputs = tree.map_structure(lambda each: _spec(each, rows), functional._inputs_struct)
         targets = () if kind == "predict" else (labels,) if weights is None else (labels, weights)
-        self._split._equality.check(kind, (inputs, *targets) if targets else inputs)
+        self._split._equality.check(kind, (inputs, *targets) if targets else inputs, adapts=False)
 
 
 @contextlib.contextmanager

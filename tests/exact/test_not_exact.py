@@ -92,9 +92,30 @@ def test_a_server_prepares_no_exchange_that_would_train_another_model(tmp_path):
 def test_a_server_compares_for_the_labels_and_batches_of_a_client():
     equality = ServedEquality(sums_in_a_row(), ["a"], [])
     compared = []
-    equality._split._equality.check = lambda kind, specs: compared.append((kind, specs))
+    equality._split._equality.check = lambda kind, specs, adapts: compared.append((kind, specs))
     smashed, labels = Input("smashed", (16, 8), "float32"), Input("label", (16, 1), "float32")
     equality.check("train", Signature((smashed, labels)))
     equality.check("test", Signature((smashed,)))
     [(kind, (x, y))] = compared
     assert (kind, x.shape, y.shape, y.dtype) == ("train", (16, 12), (16, 1), "float32")
+
+
+def test_an_activation_at_the_cut_is_joined_with_nothing_where_the_whole_model_joins_it_with_what_follows():
+    def build():
+        keras.utils.set_random_seed(3)
+        return compiled(
+            keras.Sequential(
+                [
+                    keras.Input((12,)),
+                    layers.Dense(8, activation="sigmoid", name="a"),
+                    layers.Activation("tanh"),
+                    layers.Dense(3, activation="softmax"),
+                ]
+            )
+        )
+
+    whole, split = build(), split_at(build(), "a")
+    np.testing.assert_array_equal(split.predict(X, verbose=0), whole.predict(X, verbose=0))
+    with pytest.raises(NotExact):
+        ServedEquality(build(), ["a"], [])
+    split.close()
