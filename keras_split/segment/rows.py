@@ -37,7 +37,8 @@ def share_rows(
     shared = list(tensors)
     for group, places in groups.items():
         # Joined, they have the rows of the first: of one that the graph has already, if there is one.
-        first = [_column(each) for each in sorted((own[at] for at in known.get(group, [])), key=_width)[:1]]
+        numbers = [own[at] for at in known.get(group, []) if not own[at].dtype.is_bool]
+        first = [_column(each) for each in sorted(numbers, key=_width)[:1]]
         if len(first) + len(places) > 1:
             joined = _joined([*first, *(tensors[at] for at in places)])
             for at, tensor in zip(places, joined[len(first) :], strict=True):
